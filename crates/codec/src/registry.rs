@@ -1,0 +1,89 @@
+//! The one registry of object types. Codes are never re-used; a retired type keeps its line.
+
+macro_rules! object_types {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal;)*) => {
+        /// What a framed object is. The code is on the wire, the name in errors and armour.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        #[repr(u16)]
+        pub enum ObjectType {
+            $($(#[$doc])* $variant = $code,)*
+        }
+
+        impl ObjectType {
+            /// Every registered type, in the order of the registry.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The code on the wire.
+            #[must_use]
+            pub const fn code(self) -> u16 {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The name in errors, armour and listings: lower case, words joined by hyphens.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The type with this code, if it is registered.
+            #[must_use]
+            pub const fn from_code(code: u16) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+object_types! {
+    // 0x01: sealed files
+    /// The immutable core header of a sealed file.
+    SealedCore = 0x0101, "sealed-core";
+    /// The doors of a sealed file: stanzas under a MAC of the content key.
+    Doors = 0x0102, "doors";
+    // 0x02: identities and key rings
+    /// A secret identity: signing and sealing keys.
+    Identity = 0x0201, "identity";
+    /// The public half of an identity.
+    PublicIdentity = 0x0202, "public-identity";
+    /// A key ring with its versions.
+    KeyRing = 0x0210, "key-ring";
+    /// A signed receipt for a destroyed key version.
+    ErasureReceipt = 0x0211, "erasure-receipt";
+    /// The small file that a key ring can be bound to.
+    WrappingKey = 0x0212, "wrapping-key";
+}
+
+impl std::fmt::Display for ObjectType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ObjectType;
+    use std::collections::HashSet;
+
+    /// The registry is frozen: a line may be added, never changed. Change this text only to append.
+    const FROZEN: &str = include_str!("../tests/registry.txt");
+
+    #[test]
+    fn registry_is_frozen() {
+        let now: String = ObjectType::ALL.iter().map(|t| format!("{:04x} {}\n", t.code(), t.name())).collect();
+        assert_eq!(now, FROZEN, "the registry of object types changed");
+    }
+
+    #[test]
+    fn codes_and_names_are_unique_and_ascending() {
+        let codes: Vec<u16> = ObjectType::ALL.iter().map(|t| t.code()).collect();
+        assert!(codes.is_sorted_by(|a, b| a < b));
+        let names: HashSet<_> = ObjectType::ALL.iter().map(|t| t.name()).collect();
+        assert_eq!(names.len(), codes.len());
+        for t in ObjectType::ALL {
+            assert_eq!(ObjectType::from_code(t.code()), Some(*t));
+            assert!(t.name().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+        }
+        assert_eq!(ObjectType::from_code(0), None);
+    }
+}
