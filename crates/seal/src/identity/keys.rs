@@ -11,6 +11,7 @@
 //! says of itself that it has not been audited.
 
 use p256::ecdsa::signature::{Signer, Verifier};
+use p256::elliptic_curve::Generate;
 use rand_core::CryptoRng;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -37,6 +38,12 @@ pub enum KeyError {
     /// An encrypted key and the wrong passphrase, or a damaged file: the two look the same.
     #[error("the passphrase does not open this key")]
     Passphrase,
+    /// The key is encrypted and no passphrase was given.
+    #[error("this key is protected by a passphrase: give it")]
+    PassphraseNeeded,
+    /// The key file asks for more work or memory than this reader is willing to spend.
+    #[error("the key file asks for more work than is allowed; have it written again with a lower cost")]
+    TooCostly,
     /// The key file is damaged.
     #[error(transparent)]
     Decode(#[from] mediveil_codec::DecodeError),
@@ -48,7 +55,7 @@ pub struct SigningKey(p256::ecdsa::SigningKey);
 impl SigningKey {
     /// A fresh key.
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        Self(p256::ecdsa::SigningKey::random(rng))
+        Self(p256::ecdsa::SigningKey::generate_from_rng(rng))
     }
 
     /// The key with this scalar, 32 bytes big-endian.
