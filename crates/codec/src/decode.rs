@@ -156,6 +156,24 @@ impl<'b> Decoder<'b> {
         Ok(value)
     }
 
+    /// A byte string of at most `max` bytes whose content `read` reads, all of it: the twin of
+    /// [`Encoder::nested`](crate::Encoder::nested).
+    ///
+    /// # Errors
+    /// Anything else at this place, those of `read`, and bytes of the string that `read` leaves.
+    pub fn nested<T>(
+        &mut self,
+        max: usize,
+        read: impl FnOnce(&mut Decoder<'b>) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        let body = self.bytes(max)?;
+        let base = self.offset().saturating_sub(body.len());
+        let mut inner = Decoder::new(body, self.object, self.version, self.suite, base);
+        let value = read(&mut inner)?;
+        inner.finish()?;
+        Ok(value)
+    }
+
     /// A byte string of exactly `N` bytes.
     ///
     /// # Errors

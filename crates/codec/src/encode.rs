@@ -104,6 +104,15 @@ impl<'a> Encoder<'a> {
         self
     }
 
+    /// A byte string that holds what `write` writes: a body within the body, which a reader that does not know its
+    /// schema can take as [`bytes`](Self::bytes) and keep. `write` runs twice and must write the same both times.
+    pub fn nested(&mut self, write: impl Fn(&mut Encoder<'_>)) -> &mut Self {
+        let len = Encoder::measure(&write);
+        let mut body = Vec::with_capacity(len);
+        write(&mut Encoder::append(&mut body));
+        self.bytes(&body)
+    }
+
     /// An array: its head, then what `write` writes for each item.
     pub fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) -> &mut Self {
         self.array(items.len());
