@@ -46,12 +46,43 @@ object_types! {
     Identity = 0x0201, "identity";
     /// The public half of an identity.
     PublicIdentity = 0x0202, "public-identity";
+    /// A secret identity in a sealed file.
+    SealedIdentity = 0x0203, "sealed-identity";
     /// A key ring with its versions.
     KeyRing = 0x0210, "key-ring";
     /// A signed receipt for a destroyed key version.
     ErasureReceipt = 0x0211, "erasure-receipt";
     /// The small file that a key ring can be bound to.
     WrappingKey = 0x0212, "wrapping-key";
+    /// A key ring as it lies on the disk.
+    SealedRing = 0x0213, "sealed-ring";
+    // 0x03: records
+    /// The secret behind a record's commitments.
+    RecordSecret = 0x0301, "record-secret";
+    /// The commitment to one resource of a record.
+    Commitment = 0x0302, "commitment";
+    /// One opened leaf of a committed resource.
+    LeafOpening = 0x0303, "leaf-opening";
+    // 0x04: the log
+    /// An entry of a log.
+    LogEntry = 0x0401, "log-entry";
+    /// A signed tree head of a log.
+    TreeHead = 0x0402, "tree-head";
+    /// A proof that an entry is in a log.
+    InclusionProof = 0x0403, "inclusion-proof";
+    /// A proof that one state of a log extends another.
+    ConsistencyProof = 0x0404, "consistency-proof";
+    /// An entry with its inclusion proof and the head it leads to.
+    LogEvidence = 0x0405, "log-evidence";
+    // 0x06: attribute-based encryption
+    /// An attribute authority with its master secret.
+    AttributeAuthority = 0x0601, "attribute-authority";
+    /// The public parameters of an attribute authority.
+    AuthorityParameters = 0x0602, "authority-parameters";
+    /// A key for a set of attributes.
+    AttributeKey = 0x0603, "attribute-key";
+    /// The body of a policy's stanza.
+    PolicyDoor = 0x0604, "policy-door";
 }
 
 impl std::fmt::Display for ObjectType {

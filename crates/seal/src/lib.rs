@@ -31,6 +31,7 @@
 //! that the same readers accept: only the optional author signature tells who wrote it. The layout, and what it reveals,
 //! is in [`file`].
 
+mod atomic;
 mod content_key;
 mod crypto;
 mod door;
@@ -38,6 +39,7 @@ mod doors;
 pub mod file;
 pub mod identity;
 
+pub use atomic::{AtomicFile, AtomicOptions};
 pub use content_key::ContentKey;
 pub use crypto::Suite;
 pub use door::{Context, DoorKind, Opener, Opening, Recipient, Refusal, RefusalReason, Stanza, WrapError};

@@ -6,9 +6,10 @@ use mediveil_codec::testing::{check_wire, check_wire_by};
 use mediveil_codec::{DecodeErrorKind, Wire, armor};
 use mediveil_rng::SeededRng;
 use mediveil_seal::identity::{
-    EcdhKey, EcdhPublicKey, Identity, IdentityKind, KeyError, PublicIdentity, SealingKem, SealingKey, SealingPublicKey,
-    Signature, SigningKey, VerifyingKey,
+    EcdhKey, EcdhPublicKey, Identity, IdentityKind, KeyError, PublicIdentity, SealedIdentity, SealingKem, SealingKey,
+    SealingPublicKey, Signature, SigningKey, VerifyingKey,
 };
+use mediveil_seal::{OpenError, Passphrase, Sealer, open};
 use subtle::ConstantTimeEq;
 
 fn array<const N: usize>(hex: &str) -> [u8; N] {
@@ -101,6 +102,98 @@ fn debug_prints_no_secret() {
     assert_eq!(format!("{:?}", alice.ecdh_key()), "EcdhKey");
     assert_eq!(format!("{:?}", alice.signing_key()), "SigningKey");
     assert_eq!(format!("{:?}", alice.public()), format!("PublicIdentity({})", alice.public().fingerprint()));
+}
+
+#[test]
+fn sealed_identity_on_the_wire() {
+    let mut rng = SeededRng::from_u64(20);
+    let alice = identity(IdentityKind::P256, 1);
+    let passphrase = quick("correct");
+    let sealed = alice.seal(&[&passphrase], &mut rng).unwrap();
+    let bytes = sealed.encode();
+    assert_eq!(hex::encode(sha256(&bytes)), "a59667ddbb017095b04c886d9808241f056368836cc779eca799ff7e67dee852");
+    mediveil_codec::testing::check_decoding::<SealedIdentity>(&bytes);
+    assert!(same(&SealedIdentity::decode(&bytes).unwrap().open(&[&passphrase]).unwrap(), &alice));
+    assert_eq!(sealed.open(&[&quick("wrong")]).unwrap_err(), KeyError::Passphrase);
+}
+
+/// The fewest iterations that are allowed, because tests open many files.
+fn quick(text: &str) -> Passphrase {
+    Passphrase::new(text).with_iterations(Passphrase::MIN_ITERATIONS).unwrap()
+}
+
+#[test]
+fn key_files_say_what_they_need() {
+    let mut rng = SeededRng::from_u64(21);
+    let alice = identity(IdentityKind::Hybrid, 22);
+    let plain = alice.to_key_file(None, &mut rng).unwrap();
+    let sealed = alice.to_key_file(Some(&quick("correct")), &mut rng).unwrap();
+    let public = alice.public().to_key_file();
+    let read = |text: &str, passphrase: Option<&str>| {
+        Identity::from_key_file(text.as_bytes(), passphrase.map(Passphrase::new).as_ref())
+    };
+    assert!(same(&read(&plain, None).unwrap(), &alice));
+    assert!(same(&read(&plain, Some("not needed")).unwrap(), &alice));
+    assert!(same(&read(&sealed, Some("correct")).unwrap(), &alice));
+    assert!(same(&read(&sealed.replace('\n', "\r\n"), Some("correct")).unwrap(), &alice));
+    assert_eq!(read(&sealed, None).unwrap_err(), KeyError::PassphraseNeeded);
+    assert_eq!(read(&sealed, Some("wrong")).unwrap_err(), KeyError::Passphrase);
+    assert_eq!(PublicIdentity::from_key_file(public.as_bytes()).unwrap(), *alice.public());
+    let why = |error| match error {
+        KeyError::Format(why) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(why(read(&public, None).unwrap_err()).contains("public identity"));
+    assert!(why(PublicIdentity::from_key_file(plain.as_bytes()).unwrap_err()).contains("secret identity"));
+    assert!(why(PublicIdentity::from_key_file(sealed.as_bytes()).unwrap_err()).contains("secret identity"));
+    assert!(why(read(PEM, None).unwrap_err()).contains("another tool"));
+    assert!(why(read(&alice.ecdh_key().to_jwk(), None).unwrap_err()).contains("another tool"));
+    assert!(why(read("", None).unwrap_err()).contains("no key file"));
+    assert!(why(read("-----BEGIN MEDIVEIL KEY-RING-----", None).unwrap_err()).contains("no key file"));
+    // Cut short or changed.
+    assert!(matches!(read(&plain[..plain.len() - 40], None).unwrap_err(), KeyError::Decode(_)));
+    let cut = sealed.replacen("\n", "\nAAAA", 1);
+    assert!(matches!(read(&cut, Some("correct")).unwrap_err(), KeyError::Decode(_)));
+}
+
+/// The last segment of the sealed file changed, where the passphrase is right: the file is damaged, not the passphrase wrong.
+#[test]
+fn a_damaged_sealed_identity_is_told_from_a_wrong_passphrase() {
+    let alice = identity(IdentityKind::P256, 1);
+    let sealed = alice.seal(&[&quick("correct")], &mut SeededRng::from_u64(20)).unwrap();
+    let mut bytes = sealed.encode();
+    *bytes.last_mut().unwrap() ^= 1;
+    let error = SealedIdentity::decode(&bytes).unwrap().open(&[&quick("correct")]).unwrap_err();
+    assert_eq!(error, KeyError::Format("the key file was changed or damaged"));
+    // A sealed file that is something else, with the same bytes inside.
+    let other = Sealer::new().to(&quick("correct")).seal(&alice.encode(), &mut SeededRng::from_u64(23)).unwrap();
+    let framed = framed(0x0203, &[&[0x59][..], &u16::try_from(other.len()).unwrap().to_be_bytes(), &other].concat());
+    let error = SealedIdentity::decode(&framed).unwrap().open(&[&quick("correct")]).unwrap_err();
+    assert_eq!(error, KeyError::Format("the sealed file holds no identity"));
+}
+
+fn framed(code: u16, body: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[0x89, b'M', b'D', b'V'][..], &code.to_be_bytes(), &[1, 0], &len, body].concat()
+}
+
+#[test]
+fn files_for_an_identity_open_for_it_and_for_nobody_else() {
+    let mut rng = SeededRng::from_u64(24);
+    for kind in [IdentityKind::P256, IdentityKind::Hybrid] {
+        let (alice, mallory) = (identity(kind, 25), identity(kind, 26));
+        let sealed = Sealer::new().to(alice.public()).seal(b"record", &mut rng).unwrap();
+        assert_eq!(*open(&sealed, &[&alice]).unwrap().plaintext, b"record");
+        assert!(matches!(open(&sealed, &[&mallory]), Err(OpenError::NoDoor { .. })));
+        // A hybrid identity also opens what was sealed for its P-256 key alone.
+        let p256 = alice.public().sealing_key(SealingKem::P256).unwrap();
+        let sealed = Sealer::new().to(p256).seal(b"record", &mut rng).unwrap();
+        assert_eq!(*open(&sealed, &[&alice]).unwrap().plaintext, b"record");
+    }
+    let hybrid = identity(IdentityKind::Hybrid, 25);
+    let sealed = Sealer::new().to(hybrid.public()).seal(b"record", &mut rng).unwrap();
+    let p256_alone = hybrid.sealing_key(SealingKem::P256).unwrap();
+    assert!(matches!(open(&sealed, &[p256_alone]), Err(OpenError::NoDoor { .. })), "the door is post-quantum");
 }
 
 // --- the keys belong together ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 
 mod ecdh;
 mod jwk;
+mod key_file;
 mod keys;
 mod pem;
 mod public;
@@ -18,6 +19,7 @@ mod sealing;
 mod secret;
 
 pub use ecdh::{EcdhKey, EcdhPublicKey};
+pub use key_file::{KeyFileForm, SealedIdentity};
 pub use keys::{KeyError, Signature, SigningKey, VerifyingKey};
 pub use pem::{MAX_PBKDF2_ITERATIONS, MAX_SCRYPT_LANES, MAX_SCRYPT_MEMORY, PBKDF2_ITERATIONS};
 pub use public::PublicIdentity;
