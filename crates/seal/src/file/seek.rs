@@ -63,6 +63,12 @@ impl<R: Read + Seek> SeekReader<R> {
         self.unlocked.core.context()
     }
 
+    /// Gives back the reader of the sealed file.
+    #[must_use]
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+
     /// Fills `out` from `offset` on; returns how many bytes there were.
     ///
     /// # Errors

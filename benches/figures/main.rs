@@ -1,0 +1,19 @@
+//! Figures that are not times, one JSON object a line: `{"id": ..., "value": ..., "peer_value": ...}`.
+//!
+//! `figures AREA...` prints those of the areas named.
+
+mod seal;
+
+/// One figure on its line.
+fn print(id: &str, value: f64, peer: Option<f64>) {
+    println!("{}", serde_json::json!({ "id": id, "value": value, "peer_value": peer }));
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for area in std::env::args().skip(1) {
+        if area == "seal" {
+            seal::figures()?;
+        }
+    }
+    Ok(())
+}

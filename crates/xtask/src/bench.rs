@@ -1,0 +1,177 @@
+//! `cargo xtask bench`: runs the criterion benches and the figures program, and compares with the targets.
+
+use crate::figures::{Measure, ROWS, Row, Target};
+use crate::shell::{cargo, root, step};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let (mut quick, mut json_file, mut areas) = (false, None, Vec::new());
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match arg.as_str() {
+            "--quick" => quick = true,
+            "--json" => json_file = Some(PathBuf::from(rest.next().ok_or("--json takes a file")?)),
+            flag if flag.starts_with('-') => return Err(format!("bench does not know {flag}")),
+            area => areas.push(area.to_owned()),
+        }
+    }
+    let known = benches()?;
+    if let Some(other) = areas.iter().find(|a| !known.contains(a)) {
+        return Err(format!("there is no area `{other}`; there are {}", known.join(", ")));
+    }
+    let chosen: Vec<&String> = known.iter().filter(|a| areas.is_empty() || areas.contains(a)).collect();
+    // What an earlier run measured must not pass for this one's.
+    let folder = root().join("target/criterion");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    }
+    for area in &chosen {
+        let mut command = cargo(&["bench", "--locked", "--package", "mediveil-benches", "--bench", area, "--"]);
+        if quick {
+            command.args(["--warm-up-time", "0.3", "--measurement-time", "1", "--sample-size", "10", "--noplot"]);
+        }
+        step(&format!("bench {area}"), &mut command)?;
+    }
+    let times = criterion(&folder)?;
+    let printed = printed(&chosen)?;
+    let rows: Vec<Value> = ROWS
+        .iter()
+        .filter(|r| chosen.iter().any(|a| r.id.starts_with(&format!("{a}."))))
+        .filter_map(|r| figure(r, &times, &printed))
+        .collect();
+    print_table(&rows);
+    if let Some(file) = json_file {
+        let text = serde_json::to_string_pretty(&rows).map_err(|e| e.to_string())?;
+        std::fs::write(&file, text + "\n").map_err(|e| format!("{}: {e}", file.display()))?;
+        println!("\nwrote {}", file.display());
+    }
+    Ok(())
+}
+
+/// The areas are the bench files of the benches package.
+fn benches() -> Result<Vec<String>, String> {
+    let folder = root().join("benches");
+    let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).map_err(|e| format!("benches: {e}"))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|e| e.ok()?.file_name().into_string().ok()?.strip_suffix(".rs").map(str::to_owned))
+        .filter(|name| manifest.contains(&format!("name = \"{name}\"")))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Mean times in nanoseconds by criterion's full id.
+fn criterion(folder: &Path) -> Result<BTreeMap<String, f64>, String> {
+    let mut times = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?.flatten() {
+            let path = entry.path();
+            if !path.is_dir() {
+                continue;
+            }
+            if path.file_name().is_some_and(|n| n == "new") {
+                let id = read(&path.join("benchmark.json"))?;
+                let estimates = read(&path.join("estimates.json"))?;
+                let mean = estimates.pointer("/mean/point_estimate").and_then(Value::as_f64);
+                if let (Some(id), Some(mean)) = (id.get("full_id").and_then(Value::as_str), mean) {
+                    times.insert(id.to_owned(), mean);
+                }
+            } else {
+                open.push(path);
+            }
+        }
+    }
+    Ok(times)
+}
+
+fn read(path: &Path) -> Result<Value, String> {
+    let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// Figures that are not times: one JSON object a line, `{"id": ..., "value": ..., "peer_value": ...}`.
+fn printed(areas: &[&String]) -> Result<BTreeMap<String, (f64, Option<f64>)>, String> {
+    let mut command = cargo(&["run", "--quiet", "--release", "--locked", "--package", "mediveil-benches", "--bin"]);
+    command.args(["figures", "--"]).args(areas);
+    println!("\n== figures that are not times");
+    let output = command.output().map_err(|e| format!("figures: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("figures failed:\n{}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let mut figures = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let row: Value = serde_json::from_str(line).map_err(|e| format!("figures: {line}: {e}"))?;
+        let number = |key: &str| row.get(key).and_then(Value::as_f64);
+        if let (Some(id), Some(value)) = (row.get("id").and_then(Value::as_str), number("value")) {
+            figures.insert(id.to_owned(), (value, number("peer_value")));
+        }
+    }
+    Ok(figures)
+}
+
+fn figure(row: &Row, times: &BTreeMap<String, f64>, printed: &BTreeMap<String, (f64, Option<f64>)>) -> Option<Value> {
+    let time = |id: &str| times.get(id).copied();
+    let peer_id = format!("{}/peer", row.id);
+    let (value, peer, unit, more_is_better) = match row.measure {
+        Measure::Millis => (time(row.id)? / 1e6, time(&peer_id).map(|t| t / 1e6), "ms", false),
+        Measure::GigabytesPerSecond(bytes) => {
+            (bytes / time(row.id)?, time(&peer_id).map(|t| bytes / t), "GB/s", true)
+        }
+        Measure::Printed(unit) => {
+            let (value, peer) = *printed.get(row.id)?;
+            (value, peer, unit, matches!(row.target, Target::AtLeast(_)))
+        }
+    };
+    let ratio = peer.map(|p| if more_is_better { value / p } else { p / value });
+    let (target, met) = match row.target {
+        Target::AtLeast(t) => (Some(format!(">= {t}")), Some(value >= t)),
+        Target::AtMost(t) => (Some(format!("<= {t}")), Some(value <= t)),
+        Target::Ratio(t) => (Some(format!(">= {t}x")), ratio.map(|r| r >= t)),
+        Target::None => (None, None),
+    };
+    Some(json!({
+        "id": row.id, "value": value, "unit": unit, "peer": row.peer, "peer_value": peer,
+        "ratio": ratio, "target": target, "met": met,
+    }))
+}
+
+fn print_table(rows: &[Value]) {
+    println!(
+        "\n{:<28} {:>12} {:<9} {:>12} {:>8}  {:<18} {:<10} met",
+        "id", "value", "unit", "peer value", "ratio", "peer", "target"
+    );
+    for row in rows {
+        let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let number = |key: &str| row.get(key).and_then(Value::as_f64).map_or_else(|| "-".to_owned(), round);
+        let met = match row.get("met").and_then(Value::as_bool) {
+            Some(true) => "yes",
+            Some(false) => "NO",
+            None => "-",
+        };
+        println!(
+            "{:<28} {:>12} {:<9} {:>12} {:>8}  {:<18} {:<10} {met}",
+            text("id"),
+            number("value"),
+            text("unit"),
+            number("peer_value"),
+            number("ratio"),
+            text("peer"),
+            text("target")
+        );
+    }
+}
+
+/// Four significant digits.
+fn round(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        v if v < 0.01 => format!("{value:.6}"),
+        v if v < 10.0 => format!("{value:.3}"),
+        v if v < 1000.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}

@@ -1,0 +1,53 @@
+//! The figures to reach: one row each, with its unit, its peer and its target.
+
+/// How a row is made from criterion's mean time.
+#[derive(Clone, Copy)]
+pub(crate) enum Measure {
+    /// Milliseconds for one operation.
+    Millis,
+    /// Gigabytes (10^9) a second for an operation over so many bytes.
+    GigabytesPerSecond(f64),
+    /// The value is printed by the `figures` program of the benches package under the same id.
+    Printed(&'static str),
+}
+
+/// What the value or the ratio must reach.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    /// The value itself is at least this.
+    AtLeast(f64),
+    /// The value itself is at most this.
+    AtMost(f64),
+    /// Ours is at least so many times better than the peer's.
+    Ratio(f64),
+    /// Recorded, no target.
+    None,
+}
+
+pub(crate) struct Row {
+    pub(crate) id: &'static str,
+    pub(crate) measure: Measure,
+    /// Name of the peer whose twin bench is `<id>/peer`.
+    pub(crate) peer: Option<&'static str>,
+    pub(crate) target: Target,
+}
+
+const MIB64: f64 = (64 << 20) as f64;
+
+const fn row(id: &'static str, measure: Measure, peer: Option<&'static str>, target: Target) -> Row {
+    Row { id, measure, peer, target }
+}
+
+/// Every row, by area.
+pub(crate) const ROWS: &[Row] = &[
+    row("seal.encrypt.64mib", Measure::GigabytesPerSecond(MIB64), Some("age 0.11"), Target::AtLeast(1.0)),
+    row("seal.open.64mib", Measure::GigabytesPerSecond(MIB64), Some("age 0.11"), Target::AtLeast(1.0)),
+    row("seal.encrypt.64mib.aes", Measure::GigabytesPerSecond(MIB64), None, Target::None),
+    row("seal.encrypt.64mib.signed", Measure::GigabytesPerSecond(MIB64), None, Target::None),
+    row("seal.stream.64mib", Measure::GigabytesPerSecond(MIB64), Some("age 0.11"), Target::None),
+    row("seal.door.p256", Measure::Millis, None, Target::None),
+    row("seal.door.xwing", Measure::Millis, None, Target::None),
+    row("seal.overhead.64mib", Measure::Printed("fraction"), Some("age 0.11"), Target::AtMost(0.0003)),
+    row("seal.range.1gib", Measure::Printed("segments"), None, Target::AtMost(2.0)),
+    row("seal.memory.stream", Measure::Printed("MiB"), None, Target::AtMost(16.0)),
+];

@@ -1,0 +1,54 @@
+//! `cargo xtask fuzz`: the fuzz targets, or their corpora where no fuzzer is installed.
+
+use crate::shell::{cargo, has, root, step};
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let mut seconds = 60u32;
+    let mut chosen = Vec::new();
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        if arg == "--seconds" {
+            let number = rest.next().and_then(|n| n.parse().ok());
+            seconds = number.filter(|n| *n > 0).ok_or("--seconds takes a number of seconds")?;
+        } else {
+            chosen.push(arg.clone());
+        }
+    }
+    let targets: Vec<String> = targets()?.into_iter().filter(|t| chosen.is_empty() || chosen.contains(t)).collect();
+    if targets.is_empty() {
+        return Err("no such fuzz target; they are the files in fuzz/targets".into());
+    }
+    if !has("cargo-fuzz", &["--version"]) {
+        println!("cargo-fuzz is not installed (cargo install cargo-fuzz): replaying the committed corpora instead");
+        return step("corpora", &mut cargo(&["test", "--package", "mediveil-fuzz"]));
+    }
+    // The sanitizers need a nightly compiler; coverage alone works on stable.
+    let nightly = has("rustc", &["-Zhelp"]);
+    if !nightly {
+        println!("no nightly compiler: fuzzing without the address sanitizer");
+    }
+    let limit = format!("-max_total_time={seconds}");
+    for target in targets {
+        let corpus = root().join("target/fuzz/corpus").join(&target);
+        std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
+        let seeds = root().join("fuzz/corpus").join(&target);
+        let mut command = cargo(&["fuzz", "run", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]);
+        if !nightly {
+            command.args(["--sanitizer", "none"]);
+        }
+        command.arg(&target).arg(&corpus).arg(&seeds).args(["--", &limit, "-max_len=65536", "-rss_limit_mb=2048"]);
+        step(&format!("fuzz {target} for {seconds} s"), &mut command)?;
+    }
+    Ok(())
+}
+
+/// The targets are the files in `fuzz/targets`.
+fn targets() -> Result<Vec<String>, String> {
+    let folder = root().join("fuzz/targets");
+    let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|e| e.ok()?.file_name().into_string().ok()?.strip_suffix(".rs").map(str::to_owned))
+        .collect();
+    names.sort();
+    Ok(names)
+}

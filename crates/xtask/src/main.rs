@@ -1,0 +1,46 @@
+//! `cargo xtask`: the tasks of this workspace, each one command that installs what it needs.
+
+mod bench;
+mod figures;
+mod fuzz;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The tasks of this workspace.
+
+Usage: cargo xtask <TASK>
+
+Tasks:
+  test  [--quick]                     format, clippy, rustdoc, every crate alone, unit, property and doc tests;
+                                      --quick: unit and property tests of what is already built, for daily work
+  bench [--quick] [--json FILE] [AREA...]
+                                      measure against the peers and print figures, ratios and targets;
+                                      --quick ends in five minutes; an AREA is seal, record, abe, ...
+  fuzz  [--seconds N] [TARGET...]     run the fuzz targets (needs cargo-fuzz; without it, replay the corpora)
+  help                                this text
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = args.split_first().map_or(("help", &[][..]), |(task, rest)| (task.as_str(), rest));
+    let outcome = match task {
+        "test" => test::run(rest),
+        "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("there is no task `{other}`\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Running other programs and saying so.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).map_or_else(|| here.clone(), PathBuf::from)
+}
+
+/// A cargo command in the root of the workspace.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+/// Runs a command under a heading; its output goes straight through.
+pub(crate) fn step(title: &str, command: &mut Command) -> Result<(), String> {
+    println!("\n== {title}");
+    let start = Instant::now();
+    let status = command.status().map_err(|e| format!("{title}: cannot start {command:?}: {e}"))?;
+    if status.success() {
+        println!("== {title}: ok, {:.1} s", start.elapsed().as_secs_f64());
+        Ok(())
+    } else {
+        Err(format!("{title} failed ({status}): {command:?}"))
+    }
+}
+
+/// The packages of the workspace, by name.
+pub(crate) fn packages() -> Result<Vec<String>, String> {
+    let output = cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"])
+        .output()
+        .map_err(|e| format!("cargo metadata: {e}"))?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
+    let names = metadata.get("packages").and_then(|p| p.as_array()).into_iter().flatten();
+    Ok(names.filter_map(|p| p.get("name")?.as_str().map(str::to_owned)).collect())
+}
+
+/// Whether a program answers to `--version`.
+pub(crate) fn has(program: &str, args: &[&str]) -> bool {
+    Command::new(program).args(args).output().is_ok_and(|o| o.status.success())
+}
