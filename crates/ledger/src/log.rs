@@ -94,7 +94,7 @@ impl Options {
     }
 
     fn log(self, path: &Path, id: LogId, group: Option<Group>, readers: Vec<Connection>) -> Log {
-        let inner = Inner { id, path: path.to_owned(), options: self, group, readers: Mutex::new(readers) };
+        let inner = Inner { id, path: path.to_owned(), options: self, readers: Mutex::new(readers), group };
         Log { inner: Arc::new(inner) }
     }
 }
@@ -103,9 +103,10 @@ struct Inner {
     id: LogId,
     path: PathBuf,
     options: Options,
-    group: Option<Group>,
-    /// Connections that are not in use; each thread that reads borrows one.
+    /// Connections that are not in use; each thread that reads borrows one. They close before the writing one, which, being
+    /// last, brings the write-ahead log home into the file.
     readers: Mutex<Vec<Connection>>,
+    group: Option<Group>,
 }
 
 /// An append-only log in a file. Cheap to clone; clones share one connection for writing and one queue for commits.

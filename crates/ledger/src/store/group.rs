@@ -111,8 +111,11 @@ impl Guard {
             AuthAction::Savepoint { savepoint_name, .. } => ours(savepoint_name),
             AuthAction::Transaction { .. }
             | AuthAction::Attach { .. }
-            | AuthAction::Detach { .. }
-            | AuthAction::Pragma { .. } => true,
+            | AuthAction::Detach { .. } => true,
+            // How durable a commit is may be asked, not changed.
+            AuthAction::Pragma { pragma_name, pragma_value } => {
+                pragma_value.is_some() || !["journal_mode", "synchronous"].contains(&pragma_name)
+            }
             _ => false,
         };
         if denied && !self.0.load(Ordering::Relaxed) { Authorization::Deny } else { Authorization::Allow }
