@@ -23,6 +23,12 @@ pub struct AtomicOptions {
 }
 
 impl AtomicOptions {
+    /// Replaces an existing file and keeps its mode; a new file has the process's usual one.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { private: false, keep_existing: false }
+    }
+
     /// Readable and writable by its owner alone (mode 0600 on Unix), whatever the target's mode was.
     #[must_use]
     pub const fn private(mut self, private: bool) -> Self {
@@ -101,13 +107,13 @@ impl AtomicFile {
     /// # Errors
     /// As [`AtomicOptions::create`].
     pub fn create(path: &Path) -> io::Result<Self> {
-        AtomicOptions::default().create(path)
+        AtomicOptions::new().create(path)
     }
 
     /// The other ways to make one.
     #[must_use]
-    pub fn options() -> AtomicOptions {
-        AtomicOptions::default()
+    pub const fn options() -> AtomicOptions {
+        AtomicOptions::new()
     }
 
     /// Brings everything to the disk and puts the file in its place. After an error the target is as it was, unless the
@@ -141,7 +147,7 @@ impl fmt::Debug for AtomicFile {
 }
 
 /// The file that a path names in the end.
-fn resolve(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => fs::canonicalize(path),
         _ => Ok(path.to_path_buf()),
@@ -179,7 +185,6 @@ fn sync_directory(_: &Path) -> io::Result<()> {
 
 /// Removes the temporary files that a killed process left beside `path`. The caller must be sure that no other process
 /// is writing this target, by holding a lock.
-#[expect(dead_code, reason = "key rings come next")]
 pub(crate) fn sweep(path: &Path) -> io::Result<()> {
     let target = resolve(path)?;
     let Some(name) = target.file_name().and_then(|n| n.to_str()) else { return Ok(()) };

@@ -29,7 +29,7 @@
 //! Confidentiality and integrity of a file rest on the AEAD of its suite, on HKDF-SHA256 as a random oracle, and on each
 //! door's own assumption; they hold against anybody without a content key. Whoever can open a file can also write one
 //! that the same readers accept: only the optional author signature tells who wrote it. The layout, and what it reveals,
-//! is in [`file`].
+//! is in [`mod@file`].
 
 mod atomic;
 mod content_key;
@@ -38,6 +38,7 @@ mod door;
 mod doors;
 pub mod file;
 pub mod identity;
+pub mod ring;
 
 pub use atomic::{AtomicFile, AtomicOptions};
 pub use content_key::ContentKey;
