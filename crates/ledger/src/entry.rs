@@ -1,16 +1,4 @@
 //! What a log records: an event, when its writer says it happened, who did it, and whom it concerns.
-//!
-//! A log is kept for decades and read by auditors, so **nothing of a patient stands in it**. A patient appears as a
-//! [`Subject`], 32 opaque bytes. A bare digest of a name or a number can be found by trying all of them; make subjects
-//! with [`Subject::pseudonym`], which is keyed by a secret [`SubjectSalt`] of the organisation. Whoever holds the salt can
-//! tell which entries concern a patient; whoever destroys it makes the subjects unlinkable for good, entries unchanged.
-//!
-//! An entry's bytes are what the tree hashes, so an entry has one encoding for ever. An event of a later version of this
-//! crate is kept, proved and verified like any other; it decodes as [`Event::Unknown`].
-//!
-//! What an entry says is the word of its writer: the time is recorded and not trusted (a clock that jumps back gives times
-//! out of order; the index alone gives the order), and the actor is named, not authenticated. The log's promise is that
-//! what was written stays, in its place.
 
 use crate::Event;
 use hmac::{Hmac, KeyInit, Mac};
@@ -21,7 +9,17 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// One entry of a log.
+/// One entry of a log: an event, when its writer says it happened, who did it, and whom it concerns.
+///
+/// A log is kept for decades and read by auditors, so **nothing of a patient stands in it**: a patient appears as a
+/// [`Subject`], 32 opaque bytes.
+///
+/// An entry's bytes are what the tree hashes, so an entry has one encoding for ever. An event of a later version of this
+/// crate is kept, proved and verified like any other; it decodes as [`Event::Unknown`].
+///
+/// What an entry says is the word of its writer: the time is recorded and not trusted (a clock that jumps back gives times
+/// out of order; the index alone gives the order), and the actor is named, not authenticated. The log's promise is that
+/// what was written stays, in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// When it happened, by the clock of the writer.
@@ -148,7 +146,11 @@ impl Actor {
 
 hex_bytes!(Actor);
 
-/// Whom an entry concerns: 32 bytes that mean nothing by themselves. See the [module](self).
+/// Whom an entry concerns: 32 bytes that mean nothing by themselves.
+///
+/// A bare digest of a name or a number can be found by trying all of them; make subjects with
+/// [`pseudonym`](Self::pseudonym), which is keyed by a secret [`SubjectSalt`] of the organisation. Whoever holds the salt
+/// can tell which entries concern a patient; whoever destroys it makes the subjects unlinkable for good, entries unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject([u8; 32]);
 

@@ -1,25 +1,27 @@
 //! The events of the whole system, with codes that never change.
-//!
-//! | code | event | recorded by |
-//! |---|---|---|
-//! | 1 | sealed | `mediveil-seal`: a file was sealed |
-//! | 2 | accessed | a file was opened, or stayed shut |
-//! | 3, 4 | consent granted, consent withdrawn | the consent service |
-//! | 5 | key | key rings: created, rotated, disabled, ... |
-//! | 6 | erased | a destroyed key version; carries the receipt |
-//! | 7 | committee | `mediveil-threshold`: formed, refreshed, accused, ... |
-//! | 8 | budget | `mediveil-dp`; the body is its own |
-//! | 9 | released | `mediveil-study`: an answer left the system |
-//! | 10 | note | people |
-//!
-//! A body never changes under its code: what needs more fields gets a new code. Codes of `0x8000` and above are free for
-//! other programs that share a log.
 
 use crate::Actor;
 use mediveil_codec::{DecodeError, Decoder, Encoder, Timestamp};
 use std::fmt;
 
-/// What happened. Nothing in it may tell anything about a patient; texts are [`Label`]s so that nobody writes a name by
+/// What happened.
+///
+/// | code | event | recorded by |
+/// |---|---|---|
+/// | 1 | sealed | `mediveil-seal`: a file was sealed |
+/// | 2 | accessed | a file was opened, or stayed shut |
+/// | 3, 4 | consent granted, consent withdrawn | the consent service |
+/// | 5 | key | key rings: created, rotated, disabled, ... |
+/// | 6 | erased | a destroyed key version; carries the receipt |
+/// | 7 | committee | `mediveil-threshold`: formed, refreshed, accused, ... |
+/// | 8 | budget | `mediveil-dp`; the body is its own |
+/// | 9 | released | `mediveil-study`: an answer left the system |
+/// | 10 | note | people |
+///
+/// A body never changes under its code: what needs more fields gets a new code. Codes of `0x8000` and above are free for
+/// other programs that share a log.
+///
+/// Nothing in an event may tell anything about a patient; texts are [`Label`]s so that nobody writes a name by
 /// habit, and the one free text, [`Note`](Self::Note), is for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -262,7 +264,7 @@ impl Event {
     /// The longest note in bytes.
     pub const MAX_NOTE: usize = 1024;
 
-    /// The event's code on the wire; see the [module](self).
+    /// The event's code on the wire.
     #[must_use]
     pub const fn code(&self) -> u16 {
         match self {

@@ -47,6 +47,7 @@
 mod entry;
 mod error;
 mod event;
+pub mod fhir;
 mod follow;
 mod head;
 mod log;

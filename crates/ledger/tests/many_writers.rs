@@ -82,7 +82,7 @@ fn sixteen_threads_and_four_processes_lose_and_repeat_nothing() {
         let i: u32 = i.parse().unwrap();
         assert!(last.insert(writer, i).is_none_or(|before| before < i), "{name}");
     }
-    assert_eq!(log.verify_all().unwrap().state.size as usize, 33 * numbers);
+    assert_eq!(usize::try_from(log.verify_all().unwrap().state.size).unwrap(), 33 * numbers);
 }
 
 /// Takes one of the units that are left, from many threads.
@@ -117,18 +117,23 @@ fn spend(log: &Log) {
 fn racing_for_the_last_unit_never_overspends() {
     let (place, log) = log_of(0);
     log.transaction(|tx| {
-        Ok::<_, LogError>(tx.sql().execute_batch("CREATE TABLE test_purse (units INTEGER); INSERT INTO test_purse VALUES (400)")?)
+        Ok::<_, LogError>(
+            tx.sql().execute_batch("CREATE TABLE test_purse (units INTEGER); INSERT INTO test_purse VALUES (400)")?,
+        )
     })
     .unwrap();
-    let children: Vec<_> = (0..3).map(|_| child("child_spends", place.path.to_str().unwrap()).stdout(Stdio::null()).spawn().unwrap()).collect();
+    let children: Vec<_> = (0..3)
+        .map(|_| child("child_spends", place.path.to_str().unwrap()).stdout(Stdio::null()).spawn().unwrap())
+        .collect();
     spend(&log);
     for mut process in children {
         assert!(process.wait().unwrap().success());
     }
     // 4 processes, 8 threads, 20 attempts each: 640 for 400 units.
     assert_eq!(log.size(), Ok(400));
-    let left: i64 =
-        log.transaction(|tx| Ok::<_, LogError>(tx.sql().query_row("SELECT units FROM test_purse", [], |r| r.get(0))?)).unwrap();
+    let left: i64 = log
+        .transaction(|tx| Ok::<_, LogError>(tx.sql().query_row("SELECT units FROM test_purse", [], |r| r.get(0))?))
+        .unwrap();
     assert_eq!(left, 0);
     log.verify_all().unwrap();
 }

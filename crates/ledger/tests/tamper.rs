@@ -48,8 +48,13 @@ fn rebuild_tree(place: &Scratch) {
     let copy = common::scratch();
     let id = Log::open(&place.path).map(|l| l.id());
     let conn = Connection::open(&place.path).unwrap();
-    let bodies: Vec<Vec<u8>> =
-        conn.prepare("SELECT body FROM ledger_entry ORDER BY idx").unwrap().query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect();
+    let bodies: Vec<Vec<u8>> = conn
+        .prepare("SELECT body FROM ledger_entry ORDER BY idx")
+        .unwrap()
+        .query_map([], |r| r.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     let fresh = Log::create(&copy.path, &mut SeededRng::from_u64(1)).unwrap();
     for body in &bodies {
         fresh.append(&mediveil_ledger::Entry::decode(body).unwrap()).unwrap();
@@ -63,7 +68,10 @@ fn rebuild_tree(place: &Scratch) {
 
 fn edit_entry_2(place: &Scratch) {
     let edited = note("two, but kinder").encode();
-    Connection::open(&place.path).unwrap().execute("UPDATE ledger_entry SET body = ?1 WHERE idx = 2", [edited]).unwrap();
+    Connection::open(&place.path)
+        .unwrap()
+        .execute("UPDATE ledger_entry SET body = ?1 WHERE idx = 2", [edited])
+        .unwrap();
 }
 
 #[test]
@@ -93,7 +101,10 @@ fn an_edited_node() {
     for pos in 0..11 {
         let (place, _) = victim();
         let zero = [0u8; 32];
-        Connection::open(&place.path).unwrap().execute("UPDATE ledger_node SET hash = ?1 WHERE pos = ?2", (zero, pos)).unwrap();
+        Connection::open(&place.path)
+            .unwrap()
+            .execute("UPDATE ledger_node SET hash = ?1 WHERE pos = ?2", (zero, pos))
+            .unwrap();
         let named = matches!(damage(&place), Damage::NodeChanged { .. } | Damage::EntryChanged { .. });
         assert!(named, "position {pos}");
         sql(&place, &format!("UPDATE ledger_node SET hash = x'00' WHERE pos = {pos}"));

@@ -102,7 +102,8 @@ fn with_purse(log: &Log, units: i64) {
 }
 
 fn purse(log: &Log) -> i64 {
-    log.transaction(|tx| Ok::<_, LogError>(tx.sql().query_row("SELECT units FROM test_purse", [], |r| r.get(0))?)).unwrap()
+    log.transaction(|tx| Ok::<_, LogError>(tx.sql().query_row("SELECT units FROM test_purse", [], |r| r.get(0))?))
+        .unwrap()
 }
 
 /// Takes a unit and records it, or refuses: the shape of every debit.
@@ -194,8 +195,10 @@ fn sql_of_callers_stays_off_the_log_and_the_transaction() {
         assert_eq!(refused, Err(LogError::Forbidden), "{sql}");
     }
     assert_eq!(texts(&log), ["0", "1"]);
-    log.transaction(|tx| Ok::<_, LogError>(tx.sql().execute_batch("SELECT count(*) FROM ledger_entry; SAVEPOINT mine; RELEASE mine")?))
-        .unwrap();
+    log.transaction(|tx| {
+        Ok::<_, LogError>(tx.sql().execute_batch("SELECT count(*) FROM ledger_entry; SAVEPOINT mine; RELEASE mine")?)
+    })
+    .unwrap();
     log.verify_all().unwrap();
 }
 

@@ -109,9 +109,7 @@ impl Guard {
             | AuthAction::CreateTempTrigger { table_name, .. } => ours(table_name),
             AuthAction::CreateView { view_name } | AuthAction::CreateTempView { view_name } => ours(view_name),
             AuthAction::Savepoint { savepoint_name, .. } => ours(savepoint_name),
-            AuthAction::Transaction { .. }
-            | AuthAction::Attach { .. }
-            | AuthAction::Detach { .. } => true,
+            AuthAction::Transaction { .. } | AuthAction::Attach { .. } | AuthAction::Detach { .. } => true,
             // How durable a commit is may be asked, not changed.
             AuthAction::Pragma { pragma_name, pragma_value } => {
                 pragma_value.is_some() || !["journal_mode", "synchronous"].contains(&pragma_name)
