@@ -3,8 +3,10 @@
 mod access;
 pub mod attribute;
 pub mod epoch;
+mod lsss;
 pub mod policy;
 pub mod schema;
+mod scheme;
 
 pub use access::{MAX_REPEATS, MAX_ROWS};
 pub use attribute::{Attribute, AttributeError};
