@@ -3,6 +3,7 @@
 mod access;
 pub mod attribute;
 pub mod epoch;
+mod kem;
 mod lsss;
 pub mod policy;
 pub mod schema;
