@@ -74,6 +74,17 @@ object_types! {
     ConsistencyProof = 0x0404, "consistency-proof";
     /// An entry with its inclusion proof and the head it leads to.
     LogEvidence = 0x0405, "log-evidence";
+    // 0x05: differential privacy
+    /// What the budget of a data set is and promises.
+    BudgetTerms = 0x0501, "budget-terms";
+    /// A cap of a researcher, project or purpose beneath a budget.
+    BudgetQuota = 0x0502, "budget-quota";
+    /// A debit of a budget.
+    BudgetDebit = 0x0503, "budget-debit";
+    /// A debit's answer, by its digest.
+    BudgetAnswer = 0x0504, "budget-answer";
+    /// A noisy answer of a table.
+    NoisyAnswer = 0x0505, "noisy-answer";
     // 0x06: attribute-based encryption
     /// An attribute authority with its master secret.
     AttributeAuthority = 0x0601, "attribute-authority";
@@ -83,6 +94,67 @@ object_types! {
     AttributeKey = 0x0603, "attribute-key";
     /// The body of a policy's stanza.
     PolicyDoor = 0x0604, "policy-door";
+    // 0x07: threshold keys
+    /// A committee: members, how many are needed, and what for.
+    Committee = 0x0701, "committee";
+    /// The plan of a key generation, refresh or resharing.
+    KeyPlan = 0x0702, "key-plan";
+    /// The signed end of a protocol round.
+    CutOff = 0x0703, "cut-off";
+    /// Round 0 of a key protocol: a member's encryption key of the epoch.
+    Enrolment = 0x0704, "enrolment";
+    /// Round 1 of a key protocol: a dealer's commitments and encrypted shares.
+    Dealing = 0x0705, "dealing";
+    /// Round 2 of a key protocol: a member's complaints.
+    Complaints = 0x0706, "complaints";
+    /// The secret state of a member within a key protocol.
+    Enrolled = 0x0707, "enrolled";
+    /// Everything public of a finished key protocol.
+    CeremonyTranscript = 0x0708, "ceremony-transcript";
+    /// The public key of a committee; it never changes.
+    ThresholdPublicKey = 0x0709, "threshold-public-key";
+    /// A committee's public key with the commitments of one epoch.
+    PublicKeySet = 0x070a, "public-key-set";
+    /// A member's secret share of a committee's key.
+    KeyShare = 0x070b, "key-share";
+    /// An encapsulation for a committee.
+    ThresholdCiphertext = 0x070c, "threshold-ciphertext";
+    /// A member's share of one decryption.
+    DecryptionShare = 0x070d, "decryption-share";
+    // 0x08: proofs in zero knowledge
+    /// A Groth16 proving key of a statement.
+    ZkProvingKey = 0x0801, "zk-proving-key";
+    /// A Groth16 verifying key of a statement.
+    ZkVerifyingKey = 0x0802, "zk-verifying-key";
+    /// A Groth16 proof of a statement with its public inputs.
+    ZkProof = 0x0803, "zk-proof";
+    /// The transcript of a setup by several parties, with the keys it has reached.
+    ZkCeremony = 0x0804, "zk-ceremony";
+    /// The secret behind a holder's nullifiers.
+    HolderSecret = 0x0810, "holder-secret";
+    /// A provider's secret key for signing record commitments.
+    ProviderKey = 0x0811, "provider-key";
+    /// The public half of a provider's key.
+    ProviderPublicKey = 0x0812, "provider-public-key";
+    /// A provider's signature on a record commitment for a holder.
+    ProviderSignature = 0x0813, "provider-signature";
+    /// What an issuer attests of a holder.
+    Credential = 0x0814, "credential";
+    // 0x09: computing on encrypted columns
+    /// A parameter set of packed BFV.
+    FheParameters = 0x0901, "fhe-parameters";
+    /// A committee's terms and public keys for packed BFV.
+    FheCommitteeKey = 0x0902, "fhe-committee-key";
+    /// One member's share of a committee's secret key.
+    FheMemberKey = 0x0903, "fhe-member-key";
+    /// A block of encrypted slots.
+    FheCiphertext = 0x0904, "fhe-ciphertext";
+    /// A quorum of a committee and its number.
+    FheEpoch = 0x0905, "fhe-epoch";
+    /// One member's part in opening ciphertexts.
+    FhePartialDecryption = 0x0906, "fhe-partial-decryption";
+    /// A message of the key ceremony.
+    FheCeremonyMessage = 0x0910, "fhe-ceremony-message";
 }
 
 impl std::fmt::Display for ObjectType {
