@@ -242,3 +242,54 @@ fn armor_has_one_form_up_to_line_ends() {
         DecodeErrorKind::BodyTooLong { .. }
     ));
 }
+
+/// A body within the body, which can be read in place or kept as bytes.
+#[derive(Debug, PartialEq)]
+enum Inner {
+    Read(u64),
+    Kept(Vec<u8>),
+}
+
+impl Wire for Inner {
+    const TYPE: ObjectType = ObjectType::KeyRing;
+    const MAX_BODY: usize = 64;
+
+    fn encode_body(&self, e: &mut Encoder<'_>) {
+        match self {
+            Self::Read(n) => e.array(2).u8(0).nested(|e| {
+                e.array(1).u64(*n);
+            }),
+            Self::Kept(bytes) => e.array(2).u8(1).bytes(bytes),
+        };
+    }
+
+    fn decode_body(d: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        d.tuple(2)?;
+        if d.u8()? > 0 {
+            return Ok(Self::Kept(d.bytes(32)?.to_vec()));
+        }
+        d.nested(32, |d| {
+            d.tuple(1)?;
+            Ok(Self::Read(d.u64()?))
+        })
+    }
+}
+
+#[test]
+fn a_nested_body_is_read_to_its_end_and_named_by_offset() {
+    let value = Inner::Read(300);
+    mediveil_codec::testing::check_wire(&value, "894d4456 0210 01 00 00000007 82 00 44 81 19012c");
+    let kept = Inner::Kept(vec![0x81, 0x19, 0x01, 0x2c]);
+    assert_eq!(kept.encode()[14..], value.encode()[14..], "the same bytes, uninterpreted");
+    let frame = |body: &[u8]| {
+        let mut b = vec![0x89, b'M', b'D', b'V', 0x02, 0x10, 1, 0, 0, 0, 0, u8::try_from(body.len()).unwrap()];
+        b.extend_from_slice(body);
+        Inner::decode(&b).unwrap_err()
+    };
+    let trailing = frame(&[0x82, 0x00, 0x43, 0x81, 0x01, 0x07]);
+    assert_eq!((trailing.kind, trailing.offset), (DecodeErrorKind::Trailing(1), 17));
+    let short = frame(&[0x82, 0x00, 0x41, 0x81]);
+    assert_eq!((short.kind, short.offset), (DecodeErrorKind::Truncated, 16));
+    let long_head = frame(&[0x82, 0x00, 0x43, 0x81, 0x18, 0x01]);
+    assert_eq!((long_head.kind, long_head.offset), (DecodeErrorKind::NotCanonical, 16));
+}

@@ -125,6 +125,15 @@ pub trait Recipient {
     fn wrap(&self, key: &ContentKey, context: &Context, rng: &mut dyn CryptoRng) -> Result<Stanza, WrapError>;
 }
 
+impl<R: Recipient + ?Sized> Recipient for &R {
+    fn kind(&self) -> DoorKind {
+        (**self).kind()
+    }
+    fn wrap(&self, key: &ContentKey, context: &Context, rng: &mut dyn CryptoRng) -> Result<Stanza, WrapError> {
+        (**self).wrap(key, context, rng)
+    }
+}
+
 /// A recipient cannot be sealed for, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot seal for this {kind} recipient: {why}")]
@@ -142,6 +151,12 @@ pub trait Opener {
     /// Implementations must authenticate what they return where their scheme can, must not panic on any bytes, and must
     /// not reveal in a refusal anything that is not already public in the stanza.
     fn open_stanza(&self, stanza: &Stanza, context: &Context) -> Opening;
+}
+
+impl<O: Opener + ?Sized> Opener for &O {
+    fn open_stanza(&self, stanza: &Stanza, context: &Context) -> Opening {
+        (**self).open_stanza(stanza, context)
+    }
 }
 
 /// What came of trying a door.

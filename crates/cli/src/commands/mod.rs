@@ -1,0 +1,10 @@
+//! One file a command.
+
+pub(crate) mod identity;
+pub(crate) mod inspect;
+pub(crate) mod open;
+pub(crate) mod rewrap;
+pub(crate) mod ring;
+// pub(crate) mod sample;
+pub(crate) mod seal;
+pub(crate) mod shell;

@@ -1,0 +1,156 @@
+//! `mediveil tour`: the main job as one run, from records to refusals, with a report.
+//!
+//! Each part of the system has a file here with its steps. A step does real work through the same crates that services
+//! use, checks its own claim, and returns its figures; a claim that does not hold fails the run.
+
+mod keys;
+mod records;
+mod report;
+mod sealing;
+
+use crate::failure::{Failure, Kind};
+use crate::global::Global;
+use clap::Args;
+use mediveil_codec::Timestamp;
+use mediveil_record::{CommittedResource, Record};
+use mediveil_seal::identity::Identity;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// `tour`.
+#[derive(Debug, Args)]
+pub(crate) struct Tour {
+    /// Take the patients from the FHIR R4 bundles (*.json) in this folder instead of generating them
+    #[arg(long, value_name = "DIR")]
+    fhir: Option<PathBuf>,
+    /// Where sealed files, report.json and report.html go
+    #[arg(long, value_name = "DIR", default_value = "mediveil-tour")]
+    out: PathBuf,
+    /// Fewer patients, and without the steps that take long
+    #[arg(long)]
+    quick: bool,
+    /// Seed of the generated patients
+    #[arg(long, default_value_t = 2026)]
+    seed: u64,
+}
+
+/// What the steps hand on to each other.
+pub(crate) struct World {
+    pub(crate) out: PathBuf,
+    pub(crate) quick: bool,
+    pub(crate) seed: u64,
+    pub(crate) fhir: Option<PathBuf>,
+    pub(crate) now: Timestamp,
+    pub(crate) patients: Vec<Patient>,
+    pub(crate) provider: Option<keys::Provider>,
+}
+
+/// One patient of the tour.
+pub(crate) struct Patient {
+    /// A name for files: the bundle's own, or a number.
+    pub(crate) name: String,
+    pub(crate) bundle: Vec<u8>,
+    pub(crate) record: Record,
+    pub(crate) committed: Vec<CommittedResource>,
+    pub(crate) identity: Identity,
+    /// Where the sealed bundle lies.
+    pub(crate) sealed: PathBuf,
+}
+
+/// The figures of one step, by name. Names end in their unit.
+#[derive(Debug, Default)]
+pub(crate) struct Figures(Map<String, Value>);
+
+impl Figures {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+}
+
+/// One step: its name in reports, what it claims, and the work. The work returns a line on what happened.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) claim: &'static str,
+    pub(crate) run: fn(&mut World, &mut Figures) -> Result<String, Failure>,
+}
+
+/// What came of a step.
+pub(crate) struct Outcome {
+    pub(crate) name: &'static str,
+    pub(crate) claim: &'static str,
+    pub(crate) ok: bool,
+    pub(crate) seconds: f64,
+    pub(crate) line: String,
+    pub(crate) figures: Map<String, Value>,
+}
+
+/// Every step, in order. Later parts add theirs here.
+fn steps() -> impl Iterator<Item = &'static Step> {
+    [records::STEPS, keys::FIRST, sealing::STEPS, keys::STEPS].into_iter().flatten()
+}
+
+/// A claim of a step that does not hold.
+pub(crate) fn broken(what: impl Into<String>) -> Failure {
+    Failure::new(Kind::Step, what)
+}
+
+/// Holds a claim.
+pub(crate) fn require(holds: bool, what: &str) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(broken(what)) }
+}
+
+impl Tour {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
+        std::fs::create_dir_all(&self.out).map_err(|e| Failure::from(e).at(&self.out))?;
+        let mut world = World {
+            out: self.out.clone(),
+            quick: self.quick,
+            seed: self.seed,
+            fhir: self.fhir.clone(),
+            now: global.now(),
+            patients: Vec::new(),
+            provider: None,
+        };
+        let mut outcomes = Vec::new();
+        for step in steps() {
+            let mut figures = Figures::default();
+            let start = Instant::now();
+            let result = (step.run)(&mut world, &mut figures);
+            let seconds = start.elapsed().as_secs_f64();
+            let ok = result.is_ok();
+            let line = result.unwrap_or_else(|failure| failure.message().to_owned());
+            let outcome = Outcome { name: step.name, claim: step.claim, ok, seconds, line, figures: figures.0 };
+            if !global.is_json() {
+                report::print(&outcome);
+            }
+            outcomes.push(outcome);
+            // Later steps stand on earlier ones.
+            if !ok {
+                break;
+            }
+        }
+        let json = report::json(&outcomes);
+        write(&self.out.join("report.json"), format!("{json:#}\n").as_bytes())?;
+        write(&self.out.join("report.html"), report::html(&outcomes, self.quick).as_bytes())?;
+        if global.is_json() {
+            println!("{json:#}");
+        } else {
+            println!("\nreport: {}", self.out.join("report.html").display());
+        }
+        match outcomes.last() {
+            Some(last) if !last.ok => Err(broken(format!("step {} failed: {}", last.name, last.line))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes a file whole.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    mediveil_seal::AtomicFile::options().write(path, bytes).map_err(|e| Failure::from(e).at(path))
+}
+
+/// Reads a file whole.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|e| Failure::from(e).at(path))
+}
