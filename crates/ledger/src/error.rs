@@ -195,15 +195,20 @@ pub enum Damage {
 impl From<rusqlite::Error> for LogError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
-        // SQLite's messages name tables and causes, never the values of rows.
+        // SQLite's messages name tables and causes, never the values of rows. The text of a statement is left out, because
+        // its author may have written values into it.
+        let message = match &error {
+            rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+            other => other.to_string(),
+        };
         match error.sqlite_error_code() {
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Busy,
             Some(Code::DiskFull) => Self::Full,
             Some(Code::ReadOnly | Code::PermissionDenied) => Self::ReadOnly,
-            Some(Code::DatabaseCorrupt) => Self::Damaged(Damage::Database(error.to_string())),
+            Some(Code::DatabaseCorrupt) => Self::Damaged(Damage::Database(message)),
             Some(Code::NotADatabase) => Self::NotALog,
             Some(Code::AuthorizationForStatementDenied) => Self::Forbidden,
-            _ => Self::Storage(error.to_string()),
+            _ => Self::Storage(message),
         }
     }
 }

@@ -16,13 +16,15 @@ pub struct Follow {
     log: Log,
     next: u64,
     page: VecDeque<Record>,
+    /// Whether something was delivered: then the log has been at least as long as `next`.
+    begun: bool,
 }
 
 impl Log {
     /// Follows the log from entry `from` on, which need not exist yet.
     #[must_use]
     pub fn follow(&self, from: u64) -> Follow {
-        Follow { log: self.clone(), next: from, page: VecDeque::new() }
+        Follow { log: self.clone(), next: from, page: VecDeque::new(), begun: false }
     }
 }
 
@@ -41,12 +43,16 @@ impl Follow {
     /// Those of [`Log::entry`]; and [`LogError::RolledBack`] if the log has become shorter than what was followed.
     pub fn poll(&mut self) -> Result<Option<Record>, LogError> {
         if self.page.is_empty() {
-            let page = self.log.page(self.next, Self::PAGE)?;
+            let (size, page) = self.log.page(self.next, Self::PAGE)?;
+            if self.begun && size < self.next {
+                return Err(LogError::RolledBack { remembered: self.next, found: size });
+            }
             self.page = page.into();
         }
         let record = self.page.pop_front();
         if record.is_some() {
             self.next = self.next.saturating_add(1);
+            self.begun = true;
         }
         Ok(record)
     }

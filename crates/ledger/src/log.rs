@@ -390,11 +390,12 @@ impl Log {
         Entries { log: self.clone(), next: range.start, end: range.end, page: Vec::new().into_iter() }
     }
 
-    /// Up to `limit` entries from `from` on, from one snapshot.
-    pub(crate) fn page(&self, from: u64, limit: u64) -> Result<Vec<Record>, LogError> {
+    /// The size, and up to `limit` entries from `from` on, from one snapshot.
+    pub(crate) fn page(&self, from: u64, limit: u64) -> Result<(u64, Vec<Record>), LogError> {
         self.read(|conn| {
             let size = store::size(conn)?;
-            (from..size.min(from.saturating_add(limit))).map(|i| record(conn, i, size)).collect()
+            let page = (from..size.min(from.saturating_add(limit))).map(|i| record(conn, i, size));
+            Ok((size, page.collect::<Result<_, _>>()?))
         })
     }
 
@@ -436,7 +437,7 @@ impl Iterator for Entries {
             return None;
         }
         match self.log.page(self.next, limit) {
-            Ok(page) => {
+            Ok((_, page)) => {
                 self.next = self.next.saturating_add(u64::try_from(page.len()).unwrap_or(limit));
                 if page.is_empty() {
                     self.end = self.next;

@@ -242,6 +242,18 @@ fn a_database_copied_back_under_an_open_log() {
 }
 
 #[test]
+fn a_follower_notices_a_log_that_shrinks() {
+    let (place, log) = log_of(3);
+    let mut follow = log.follow(0);
+    let late = log.follow(5);
+    assert_eq!(follow.by_ref().take(3).count(), 3);
+    assert_eq!(follow.poll(), Ok(None));
+    sql(&place, "DELETE FROM ledger_entry WHERE idx = 2; DELETE FROM ledger_node WHERE pos = 3");
+    assert_eq!(follow.poll(), Err(LogError::RolledBack { remembered: 3, found: 2 }));
+    assert_eq!({ late }.poll(), Ok(None), "what has not begun may be anywhere");
+}
+
+#[test]
 fn a_forged_head() {
     let (place, head) = victim();
     let trusted = operator().verifying_key();

@@ -203,6 +203,15 @@ fn sql_of_callers_stays_off_the_log_and_the_transaction() {
 }
 
 #[test]
+fn errors_of_sql_do_not_repeat_the_statement() {
+    let (_place, log) = log_of(0);
+    let failed = log.transaction(|tx| -> Result<(), LogError> {
+        Ok(tx.sql().execute_batch("INSERT INTO absent VALUES ('Mrs Example')")?)
+    });
+    assert_eq!(failed, Err(LogError::Storage("no such table: absent".into())));
+}
+
+#[test]
 fn a_transaction_within_a_transaction_is_refused() {
     let (_place, log) = log_of(1);
     let nested = log.transaction(|tx| {
