@@ -39,7 +39,6 @@ fn seal(c: &mut Criterion) {
     let sealed = Sealer::new().to(&public).seal(&plain, &mut rng).unwrap();
     let age_sealed = age_seal(&age_public, &plain, Vec::new());
 
-
     c.bench_function("seal.encrypt.64mib", |b| {
         b.iter(|| Sealer::new().to(&public).seal(black_box(&plain), &mut rng).unwrap());
     });

@@ -118,9 +118,7 @@ fn figure(row: &Row, times: &BTreeMap<String, f64>, printed: &BTreeMap<String, (
     let peer_id = format!("{}/peer", row.id);
     let (value, peer, unit, more_is_better) = match row.measure {
         Measure::Millis => (time(row.id)? / 1e6, time(&peer_id).map(|t| t / 1e6), "ms", false),
-        Measure::GigabytesPerSecond(bytes) => {
-            (bytes / time(row.id)?, time(&peer_id).map(|t| bytes / t), "GB/s", true)
-        }
+        Measure::GigabytesPerSecond(bytes) => (bytes / time(row.id)?, time(&peer_id).map(|t| bytes / t), "GB/s", true),
         Measure::Printed(unit) => {
             let (value, peer) = *printed.get(row.id)?;
             (value, peer, unit, matches!(row.target, Target::AtLeast(_)))
