@@ -106,3 +106,19 @@ impl Wire for Answer {
         Ok(Self { parts })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_frozen() {
+        let group = |sex: &str, count| (vec!["E11".to_owned(), sex.to_owned()], count);
+        let parts =
+            vec![Part::Values(vec![-5, 0, 7]), Part::Groups(vec![group("f", 200), group("m", 198)]), Part::Choice(3)];
+        mediveil_codec::testing::check_wire(
+            &Answer { parts },
+            "894d4456050501000000002183820083240007820182828263453131616618c8828263453131616d18c6820203",
+        );
+    }
+}

@@ -194,11 +194,12 @@ macro_rules! amount {
             }
         }
 
-        /// Parses a *cost*: rounded up.
+        /// Parses a cap or a price: rounded down. A price bounds what a mechanism may cost; its cost is then computed from
+        /// its noise. So ten queries at 0.1 fit under a cap of 1.
         impl FromStr for $name {
             type Err = AmountError;
             fn from_str(text: &str) -> Result<Self, AmountError> {
-                Self::cost_from_decimal(text)
+                Self::cap_from_decimal(text)
             }
         }
     };
@@ -330,6 +331,12 @@ mod tests {
         // The decimal's square, not the square of its float.
         let tenth = Epsilon::cost_from_decimal("0.1").unwrap();
         assert_eq!(u128::from(tenth.to_rho().unwrap().units()), (109_951_162_778u128).pow(2).div_ceil(1 << 33));
+    }
+
+    #[test]
+    fn ten_prices_of_a_tenth_fit_under_one() {
+        let tenth: Epsilon = "0.1".parse().unwrap();
+        assert!(tenth.units() * 10 <= 1 << 40);
     }
 
     #[test]

@@ -87,16 +87,16 @@ mod tests {
         for rho in [1e-12, 1e-6, 1e-3, 0.05, 0.5, 3.0, 100.0] {
             for delta in [1e-15, 1e-9, 1e-6, 1e-3, 0.1] {
                 let epsilon = epsilon_of_rho(rho, delta);
-                let dense = (0..200_000)
+                let dense = (0..20_000)
                     .map(|i| {
-                        let a = libm::exp(-12.0 + f64::from(i) * 2e-4);
+                        let a = libm::exp(-12.0 + f64::from(i) * 2e-3);
                         epsilon_terms(rho, libm::log(delta), a).iter().sum::<f64>()
                     })
                     .fold(f64::INFINITY, f64::min)
                     .max(0.0);
                 // The dense search itself is off by the square of its step.
-                assert!(epsilon >= dense * (1.0 - 1e-8), "{rho} {delta}: {epsilon} below {dense}");
-                assert!(epsilon <= dense * (1.0 + 1e-8) + 1e-12, "{rho} {delta}: {epsilon} above {dense}");
+                assert!(epsilon >= dense * (1.0 - 1e-6), "{rho} {delta}: {epsilon} below {dense}");
+                assert!(epsilon <= dense * (1.0 + 1e-6) + 1e-12, "{rho} {delta}: {epsilon} above {dense}");
                 if epsilon > 1e-300 {
                     let back = delta_of_rho(rho, epsilon);
                     assert!(back <= delta * (1.0 + 1e-9) && back > 0.0, "{rho} {delta}: {back}");

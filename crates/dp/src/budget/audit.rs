@@ -200,7 +200,8 @@ impl State {
         for (code, name, main, delta) in store::quotas(conn, data_set)? {
             let Some(kind) = QuotaKind::ALL.into_iter().find(|k| k.code() == code) else { continue };
             let key = (kind, name);
-            if wide((main, delta)) != self.under.get(&key).copied().unwrap_or((0, 0)) || left.remove(&key).is_none() {
+            let declared = left.remove(&key).is_some();
+            if !declared || wide((main, delta)) != self.under.get(&key).copied().unwrap_or((0, 0)) {
                 self.findings.push(Finding::TableQuota(kind));
             }
         }

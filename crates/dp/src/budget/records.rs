@@ -190,3 +190,48 @@ impl Wire for Settlement {
         Ok(Self { query: QueryId(d.byte_array()?), answer: d.byte_array()? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Neighbours;
+    use crate::units::{Delta, Epsilon, Rho};
+    use mediveil_codec::testing::check_wire;
+
+    fn epsilon(bits: u32) -> Cost {
+        Cost::Pure(Epsilon::from_units(1 << bits).unwrap())
+    }
+
+    #[test]
+    fn records_are_frozen() {
+        let terms = Terms {
+            data_set: [7; 32],
+            unit: PrivacyUnit::new(Neighbours::AddRemove, 4).unwrap(),
+            guarantee: Guarantee::DataSet,
+            cap: Cost::Concentrated {
+                rho: Rho::from_units(1 << 48).unwrap(),
+                delta: Delta::from_units(1 << 40).unwrap(),
+            },
+        };
+        check_wire(
+            &terms,
+            "894d4456050101000000003b845820070707070707070707070707070707070707070707070707070707070707070782
+            00040083011b00010000000000001b0000010000000000",
+        );
+        let quota = Quota { kind: QuotaKind::Researcher, name: "ada".into(), cap: epsilon(40) };
+        check_wire(&quota, "894d4456050201000000001283006361646183001b000001000000000000");
+        let account = Account { researcher: "ada".into(), project: "heart".into(), purpose: String::new() };
+        let debit =
+            Debit { query: QueryId([1; 32]), number: 2, version: 3, cost: epsilon(39), total: epsilon(40), account };
+        check_wire(
+            &debit,
+            "894d44560503010000000049865820010101010101010101010101010101010101010101010101010101010101010102
+            0383001b00000080000000000083001b000001000000000000836361646165686561727460",
+        );
+        check_wire(
+            &Settlement { query: QueryId([1; 32]), answer: [2; 32] },
+            "894d44560504010000000045825820010101010101010101010101010101010101010101010101010101010101010158
+            200202020202020202020202020202020202020202020202020202020202020202",
+        );
+    }
+}

@@ -447,7 +447,7 @@ fn resolve(statistic: &mut Statistic, schema: &Schema, price: Price) -> Result<(
             if by.is_empty() {
                 return Err(PlanError::Parameter("at least one column is needed to form groups"));
             }
-            let delta = Delta::cost_from_decimal(delta)?;
+            let delta = Delta::cap_from_decimal(delta)?;
             let by = by.iter().map(|name| find(schema, name).map(|(place, _)| place)).collect::<Result<_, _>>()?;
             let sensitivity = Sensitivity::cells(unit, None)?;
             let mechanism = match price {
