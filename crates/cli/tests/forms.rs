@@ -270,3 +270,26 @@ fn help_completions_and_man_pages_come_from_one_definition() {
     let error: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(error["error"], "failed");
 }
+
+/// A disk that takes no more, by a limit on the size of files, and an output device that is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_fails_and_leaves_nothing() {
+    let folder = clinic();
+    let at = folder.path();
+    fs::write(at.join("big"), vec![7; 1 << 20]).unwrap();
+    run(at, &["seal", "big", "-o", "big.sealed", "--to", "alice.key.pub"], 0);
+    let shell = |script: &str| {
+        let bin = env!("CARGO_BIN_EXE_mediveil");
+        let output =
+            std::process::Command::new("bash").args(["-c", script, "bash", bin]).current_dir(at).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for work in ["seal big -o late --to alice.key.pub", "open big.sealed -i alice.key -o late"] {
+        let (code, said) = shell(&format!("trap '' XFSZ; ulimit -f 64; \"$1\" {work}"));
+        assert_eq!(code, Some(1), "{work}: {said}");
+        assert!(is_empty_of(at, "late"), "{work}");
+    }
+    let (code, said) = shell("\"$1\" open big.sealed -i alice.key > /dev/full");
+    assert_eq!(code, Some(1), "{said}");
+}

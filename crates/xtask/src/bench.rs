@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: runs the criterion benches and the figures program, and compares with the targets.
 
 use crate::figures::{Measure, ROWS, Row, Target};
-use crate::shell::{cargo, root, step};
+use crate::shell::{cargo, root, step, target_dir};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     let chosen: Vec<&String> = known.iter().filter(|a| areas.is_empty() || areas.contains(a)).collect();
     // What an earlier run measured must not pass for this one's.
-    let folder = root().join("target/criterion");
+    let folder = target_dir().join("criterion");
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }

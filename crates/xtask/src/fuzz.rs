@@ -1,6 +1,6 @@
 //! `cargo xtask fuzz`: the fuzz targets, or their corpora where no fuzzer is installed.
 
-use crate::shell::{cargo, has, root, step};
+use crate::shell::{cargo, has, root, step, target_dir};
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut seconds = 60u32;
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     let limit = format!("-max_total_time={seconds}");
     for target in targets {
-        let corpus = root().join("target/fuzz/corpus").join(&target);
+        let corpus = target_dir().join("fuzz/corpus").join(&target);
         std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
         let seeds = root().join("fuzz/corpus").join(&target);
         let mut command = cargo(&["fuzz", "run", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]);
