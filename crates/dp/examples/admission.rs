@@ -29,7 +29,7 @@ fn plan(unit: PrivacyUnit, version: u64) -> Plan {
     Plan::new(b"count", version, vec![mechanism]).unwrap()
 }
 
-/// Writes `n` past queries in one transaction, as that many reservations and settlements would have.
+/// Writes `n` past queries in one transaction, as that many reservations would have.
 fn history(log: &Log, n: u64, now: Timestamp) {
     log.transaction(|tx| -> Result<(), LogError> {
         let mut last = 0;
@@ -47,11 +47,9 @@ fn history(log: &Log, n: u64, now: Timestamp) {
             let event =
                 Event::Budget { data_set: DATA_SET, kind: Label::new("debited").unwrap(), body: debit.encode() };
             last = tx.append(&Entry::new(now, Actor::SYSTEM, event).keyed(key))?.index;
-            tx.sql().prepare_cached("INSERT INTO dp_query (data_set, id, answer) VALUES (?1, ?2, ?3)")?.execute((
-                DATA_SET,
-                query.as_bytes(),
-                [0u8; 40],
-            ))?;
+            tx.sql()
+                .prepare_cached("INSERT INTO dp_query (data_set, id) VALUES (?1, ?2)")?
+                .execute((DATA_SET, query.as_bytes()))?;
         }
         tx.sql().execute(
             "UPDATE dp_budget SET main = ?1, debits = ?1, last_entry = ?2",
