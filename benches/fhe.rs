@@ -45,7 +45,7 @@ fn sums(c: &mut Criterion) {
         c.bench_function(name, |b| {
             b.iter_batched_ref(
                 MemoryStore::new,
-                |store| member.decrypt(&request, identity, |n| vec![1; n], store, &mut rng).unwrap(),
+                |store| member.decrypt(&request, identity, |n| Ok(vec![1; n]), store, &mut rng).unwrap(),
                 BatchSize::SmallInput,
             );
         });
@@ -54,7 +54,7 @@ fn sums(c: &mut Criterion) {
     let parts: Vec<_> = members
         .iter()
         .filter(|(m, _)| epoch.quorum().contains(&m.member()))
-        .map(|(m, id)| m.decrypt(&request, id, |n| vec![0; n], &mut MemoryStore::new(), &mut rng).unwrap())
+        .map(|(m, id)| m.decrypt(&request, id, |n| Ok(vec![0; n]), &mut MemoryStore::new(), &mut rng).unwrap())
         .collect();
     c.bench_function("fhe.combine.5of9", |b| b.iter(|| combine(&request, black_box(&parts)).unwrap()));
 }

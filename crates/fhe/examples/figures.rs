@@ -85,7 +85,7 @@ fn sums() -> Fallible<()> {
         let mut parts = Vec::new();
         for (member, identity) in members.iter().filter(|(m, _)| epoch.quorum().contains(&m.member())) {
             let start = Instant::now();
-            parts.push(member.decrypt(&request, identity, |n| vec![1; n], &mut MemoryStore::new(), &mut rng)?);
+            parts.push(member.decrypt(&request, identity, |n| Ok(vec![1; n]), &mut MemoryStore::new(), &mut rng)?);
             println!("  member {}: {:?}", member.member(), start.elapsed());
         }
         let start = Instant::now();
@@ -151,7 +151,7 @@ fn filter_sum(rows: u64) -> Fallible<()> {
     let request = Request::new(&key, &epoch, [1; 32], total.unwrap_or_default(), Opening::SlotSum)?;
     let mut parts = Vec::new();
     for (member, identity) in members.iter().take(5) {
-        parts.push(member.decrypt(&request, identity, |n| vec![0; n], &mut MemoryStore::new(), &mut rng)?);
+        parts.push(member.decrypt(&request, identity, |n| Ok(vec![0; n]), &mut MemoryStore::new(), &mut rng)?);
     }
     println!(
         "opened {:?}, expected {expected}, {} spare bits",

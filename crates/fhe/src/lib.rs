@@ -26,7 +26,7 @@
 //! let request = Request::new(&key, &epoch, [7; 32], vec![sum], Opening::SlotSum)?;
 //! let mut parts = Vec::new();
 //! for (member, identity) in members.iter().filter(|(m, _)| epoch.quorum().contains(&m.member())) {
-//!     let noise = |numbers| vec![i64::from(member.member()); numbers];
+//!     let noise = |numbers| Ok(vec![i64::from(member.member()); numbers]);
 //!     parts.push(member.decrypt(&request, identity, noise, &mut MemoryStore::new(), &mut rng)?);
 //! }
 //! assert_eq!(combine(&request, &parts)?, [71 + 80 + 1 + 3]);
@@ -47,7 +47,8 @@
 //!
 //! # Assumptions
 //! Ring-LWE at 128 bits by the tables in [`SecurityEstimate`]. Sites are semi-honest about their values: there are no range
-//! proofs. The server learns nothing. Fewer than a quorum learn nothing; a quorum can open everything. Parts are
+//! proofs, and a ciphertext that was not made by encryption can make an opening reveal parts of the secret. The server
+//! learns nothing. Fewer than a quorum learn nothing; a quorum can open everything. Parts are
 //! semi-honest. A ciphertext hides what it holds, not how it was computed: open only what members have evaluated themselves.
 
 pub mod ceremony;

@@ -34,7 +34,7 @@ impl Committee {
         let parts: Vec<_> = [0, 2]
             .map(|i| &self.members[i])
             .iter()
-            .map(|(m, id)| m.decrypt(&request, id, |n| vec![0; n], &mut MemoryStore::new(), &mut rng).unwrap())
+            .map(|(m, id)| m.decrypt(&request, id, |n| Ok(vec![0; n]), &mut MemoryStore::new(), &mut rng).unwrap())
             .collect();
         combine(&request, &parts).unwrap()
     }

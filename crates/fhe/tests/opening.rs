@@ -3,7 +3,7 @@
 
 use mediveil_codec::Wire;
 use mediveil_fhe::opening::{
-    DirectoryStore, Epoch, MemoryStore, OpenError, Opening, PartialDecryption, PartialStore, Request, combine,
+    BoxError, DirectoryStore, Epoch, MemoryStore, OpenError, Opening, PartialDecryption, PartialStore, Request, combine,
 };
 use mediveil_fhe::{Bounds, Ciphertext, CommitteeKey, Evaluator, MemberKey, Need, Parameters, testing};
 use mediveil_rng::SeededRng;
@@ -47,7 +47,7 @@ impl Committee {
         store: &mut dyn PartialStore,
     ) -> Result<PartialDecryption, OpenError> {
         let (share, identity) = &self.members[member - 1];
-        share.decrypt(request, identity, |n| vec![noise; n], store, &mut SeededRng::from_u64(seed))
+        share.decrypt(request, identity, |n| Ok(vec![noise; n]), store, &mut SeededRng::from_u64(seed))
     }
 
     fn parts(&self, request: &Request, noise: i64) -> Vec<PartialDecryption> {
@@ -76,7 +76,9 @@ fn noise_is_added_in_units_of_what_is_released() {
     for (member, noise) in [(1, [1, -4]), (2, [-30, 50]), (5, [700, 0])] {
         let (share, identity) = &c.members[member - 1];
         let mut rng = SeededRng::from_u64(9);
-        parts.push(share.decrypt(&request, identity, |_| noise.to_vec(), &mut MemoryStore::new(), &mut rng).unwrap());
+        parts.push(
+            share.decrypt(&request, identity, |_| Ok(noise.to_vec()), &mut MemoryStore::new(), &mut rng).unwrap(),
+        );
     }
     assert_eq!(combine(&request, &parts).unwrap(), [1000 + 1 - 30 + 700, 2003 - 4 + 50]);
     let request = c.request(1, &[1, 2, 5], 1, &[&blocks[1]], Opening::Slots(vec![0, 1, 63]));
@@ -108,7 +110,7 @@ fn two_of_three_needed_members_fail() {
     let swapped = c.members[0].0.decrypt(
         &request,
         &c.members[1].1,
-        |n| vec![0; n],
+        |n| Ok(vec![0; n]),
         &mut MemoryStore::new(),
         &mut SeededRng::from_u64(1),
     );
@@ -124,7 +126,7 @@ fn a_retried_decryption_is_replayed_byte_for_byte() {
     let request = || c.request(1, &[1, 2, 3], 1, &[&block], Opening::SlotSum);
     let first = c.part_in(1, &request(), 3, 1, &mut DirectoryStore::open(directory.path()).unwrap()).unwrap();
     let (share, identity) = &c.members[0];
-    let never = |_: usize| -> Vec<i64> { panic!("noise was drawn a second time") };
+    let never = |_: usize| -> Result<Vec<i64>, BoxError> { panic!("noise was drawn a second time") };
     let mut reopened = DirectoryStore::open(directory.path()).unwrap();
     let again = share.decrypt(&request(), identity, never, &mut reopened, &mut SeededRng::from_u64(2)).unwrap();
     assert_eq!(first.encode(), again.encode());
@@ -228,7 +230,7 @@ fn garbage_is_caught_by_the_residual_noise() {
     let wrong = MemberKey::decode(&bytes).unwrap();
     let mut parts = c.parts(&request, 0);
     let mut rng = SeededRng::from_u64(1);
-    parts[0] = wrong.decrypt(&request, &c.members[0].1, |n| vec![0; n], &mut MemoryStore::new(), &mut rng).unwrap();
+    parts[0] = wrong.decrypt(&request, &c.members[0].1, |n| Ok(vec![0; n]), &mut MemoryStore::new(), &mut rng).unwrap();
     assert!(matches!(combine(&request, &parts), Err(OpenError::Garbage)));
 }
 
@@ -315,9 +317,25 @@ fn noise_of_another_length_or_size_is_refused() {
         let request = c.request(1, &[1, 2, 3], 1, &[&c.encrypt(&[5], 18)], Opening::SlotSum);
         let (share, identity) = &c.members[0];
         let mut rng = SeededRng::from_u64(1);
-        let refused = share.decrypt(&request, identity, |_| noise.clone(), &mut MemoryStore::new(), &mut rng);
+        let refused = share.decrypt(&request, identity, |_| Ok(noise.clone()), &mut MemoryStore::new(), &mut rng);
         assert!(matches!(refused, Err(OpenError::Noise { expected: 1 })));
     }
+}
+
+/// A source of noise that fails sends nothing, and leaves the ciphertext to the same request only.
+#[test]
+fn a_failing_source_of_noise_sends_nothing() {
+    let c = &*COMMITTEE;
+    let block = c.encrypt(&[5], 19);
+    let request = c.request(1, &[1, 2, 3], 1, &[&block], Opening::SlotSum);
+    let (share, identity) = &c.members[0];
+    let (mut store, mut rng) = (MemoryStore::new(), SeededRng::from_u64(1));
+    let failed = share.decrypt(&request, identity, |_| Err("no entropy".into()), &mut store, &mut rng);
+    assert!(matches!(failed, Err(OpenError::NoiseSource(_))));
+    assert_eq!(store.load(request.digest()).unwrap(), None);
+    let other = c.request(1, &[1, 2, 3], 2, &[&block], Opening::SlotSum);
+    assert!(matches!(c.part_in(1, &other, 0, 1, &mut store), Err(OpenError::Spent(_))));
+    assert!(c.part_in(1, &request, 0, 1, &mut store).is_ok());
 }
 
 /// The real ring for sums, end to end: ceremony, two blocks, one number.
@@ -339,7 +357,7 @@ fn the_real_ring_works_end_to_end() {
     let request = Request::new(&key, &epoch, [1; 32], vec![sum, count], Opening::SlotSum).unwrap();
     let parts: Vec<_> = members
         .iter()
-        .map(|(m, id)| m.decrypt(&request, id, |n| vec![0; n], &mut MemoryStore::new(), &mut rng).unwrap())
+        .map(|(m, id)| m.decrypt(&request, id, |n| Ok(vec![0; n]), &mut MemoryStore::new(), &mut rng).unwrap())
         .collect();
     let total = |rows: &[Option<i64>]| rows.iter().flatten().sum::<i64>();
     let count = |rows: &[Option<i64>]| i64::try_from(rows.iter().flatten().count()).unwrap();

@@ -4,7 +4,7 @@ use crate::key::CommitteeKey;
 use crate::member::MemberKey;
 use crate::opening::share::{LweSample, finish};
 use crate::opening::store::PartialStore;
-use crate::opening::{OpenError, Opening, Request};
+use crate::opening::{BoxError, OpenError, Opening, Request};
 use crate::ring::{self, RingError};
 use mediveil_codec::{DecodeError, Decoder, Encoder, ObjectType, Wire};
 use mediveil_seal::identity::{Identity, Signature};
@@ -91,12 +91,13 @@ impl MemberKey {
     ///
     /// # Errors
     /// [`OpenError::Spent`] if the ciphertexts, the purpose or the epoch's number belong to another request;
-    /// [`OpenError::NotInQuorum`]; [`OpenError::Noise`] (the request is then spent); [`OpenError::Store`].
+    /// [`OpenError::NotInQuorum`]; [`OpenError::Noise`] and [`OpenError::NoiseSource`], after which only the same request can
+    /// be tried again; [`OpenError::Store`].
     pub fn decrypt(
         &self,
         request: &Request,
         identity: &Identity,
-        noise: impl FnOnce(usize) -> Vec<i64>,
+        noise: impl FnOnce(usize) -> Result<Vec<i64>, BoxError>,
         store: &mut (impl PartialStore + ?Sized),
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<PartialDecryption, OpenError> {
@@ -151,12 +152,12 @@ impl MemberKey {
         &self,
         request: &Request,
         identity: &Identity,
-        noise: impl FnOnce(usize) -> Vec<i64>,
+        noise: impl FnOnce(usize) -> Result<Vec<i64>, BoxError>,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<PartialDecryption, OpenError> {
         let parameters = request.key().parameters();
         let slots = parameters.slots();
-        let noise = Zeroizing::new(noise(request.numbers()));
+        let noise = Zeroizing::new(noise(request.numbers()).map_err(OpenError::NoiseSource)?);
         let in_range = noise.iter().all(|v| v.unsigned_abs() <= parameters.max_abs());
         if noise.len() != request.numbers() || !in_range {
             return Err(OpenError::Noise { expected: request.numbers() });
@@ -233,5 +234,51 @@ impl Wire for PartialDecryption {
         let signature = d.byte_array::<{ Signature::LEN }>()?;
         let signature = Signature::from_bytes(&signature).map_err(|_| d.invalid("not a P-256 signature"))?;
         Ok(Self { request, member, rows, signature })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opening::{Epoch, MemoryStore};
+    use crate::ring::Lift;
+    use crate::shamir::{for_rows, weight_at};
+    use crate::{Bounds, Parameters, testing};
+    use fhe_math::zq::Modulus;
+    use mediveil_rng::SeededRng;
+    use num_bigint::BigUint;
+
+    /// What is left of a part when the weighted share is taken off: the smudging itself, not multiplied by any weight. It
+    /// lies in its range, and reaches the upper half of it about half of the time.
+    #[test]
+    fn smudging_comes_after_the_lagrange_weight() {
+        let mut rng = SeededRng::from_u64(1);
+        let parameters = Parameters::insecure_for_tests(64, 20, 4).unwrap();
+        let (key, members) = testing::committee(&parameters, 5, 3, &mut rng);
+        let (member, identity) = &members[4];
+        let lift = Lift::new(parameters.context()).unwrap();
+        let moduli = parameters.context().moduli_operators();
+        let epoch = Epoch::new(&key, 1, &[1, 2, 5]).unwrap();
+        let weight = |q: &Modulus| weight_at(q, &[1, 2, 5], 5, 0).unwrap();
+        assert!(weight(&moduli[0]) > 1 << 40, "a weight that would show");
+        let blocks: Vec<_> =
+            (0..64).map(|i| key.encrypt(&[i], Bounds { min: 0, max: 64 }, &mut rng).unwrap()).collect();
+        let request = Request::new(&key, &epoch, [1; 32], blocks, Opening::SlotSum).unwrap();
+        let zero = |n: usize| Ok(vec![0; n]);
+        let part = member.decrypt(&request, identity, zero, &mut MemoryStore::new(), &mut rng).unwrap();
+        let limit = BigUint::from(1u32) << request.budget().smudging_bits;
+        let mut large = 0;
+        for (row, ciphertext) in part.rows(&request).unwrap().iter().zip(request.ciphertexts()) {
+            let share = member.share(&key).unwrap();
+            let sample = LweSample::constant(ciphertext, &parameters).unwrap();
+            let mut rest = row.clone();
+            let product = sample.product(&share, parameters.context(), 64);
+            for_rows(&mut rest, &product, moduli, |q, r, p| q.sub(r, q.mul(weight(q), p)));
+            let integer = lift.lift(rest.into_iter());
+            let size = integer.clone().min(lift.modulus() - integer);
+            assert!(size <= limit);
+            large += usize::from(size > &limit >> 1u32);
+        }
+        assert!((16..48).contains(&large), "{large} of 64 in the upper half");
     }
 }

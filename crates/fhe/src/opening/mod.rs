@@ -43,6 +43,9 @@ use crate::evaluate::EvaluateError;
 use crate::noise::BudgetExceeded;
 use crate::ring::RingError;
 
+/// Any error, for sources of noise that can fail.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why nothing was opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -68,6 +71,9 @@ pub enum OpenError {
         /// Integers expected.
         expected: usize,
     },
+    /// The caller's source of noise failed; nothing was sent, and only the same request can be tried again.
+    #[error("no noise for privacy could be drawn: {0}")]
+    NoiseSource(#[source] BoxError),
     /// The store failed; nothing was sent.
     #[error("the store of partial decryptions failed: {0}")]
     Store(#[from] std::io::Error),
