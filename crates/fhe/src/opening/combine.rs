@@ -1,5 +1,6 @@
 //! Adding up a quorum's parts.
 
+use crate::ciphertext::Ciphertext;
 use crate::opening::share::{Garbage, LweSample, decode};
 use crate::opening::{OpenError, Opening, PartialDecryption, Request};
 use crate::ring::{self, RingError};
@@ -32,21 +33,13 @@ pub fn combine(request: &Request, parts: &[PartialDecryption]) -> Result<Vec<i64
     let parameters = request.key().parameters();
     let slots = parameters.slots();
     let t = slots.plaintext();
+    let degree = t.reduce(u64::from(parameters.degree()));
     let mut numbers = Vec::with_capacity(request.numbers());
     for (at, ciphertext) in request.ciphertexts().iter().enumerate() {
-        let mut phase = match request.opening() {
-            Opening::SlotSum => LweSample::constant(ciphertext, parameters)?.b().to_vec(),
-            Opening::Slots(_) => ciphertext.inner.first().map(ring::residues).ok_or(RingError)?.to_vec(),
-        };
-        for part in rows.iter().filter_map(|member| member.get(at)) {
-            for_rows(&mut phase, part, parameters.context().moduli_operators(), Modulus::add);
-        }
-        let opened = decode(&phase, parameters, &request.budget().residual)?.map_err(|Garbage| OpenError::Garbage)?;
+        let of_ciphertext = rows.iter().filter_map(|member| member.get(at));
+        let opened = coefficients(request, ciphertext, of_ciphertext)?;
         match request.opening() {
-            Opening::SlotSum => {
-                let degree = t.reduce(u64::from(parameters.degree()));
-                numbers.extend(opened.iter().map(|x| slots.centre(t.mul(*x, degree))));
-            }
+            Opening::SlotSum => numbers.extend(opened.iter().map(|x| slots.centre(t.mul(*x, degree)))),
             Opening::Slots(open) => {
                 let all = slots.decode(opened);
                 let wanted = open.iter().filter_map(|s| all.get(usize::try_from(*s).ok()?));
@@ -55,4 +48,56 @@ pub fn combine(request: &Request, parts: &[PartialDecryption]) -> Result<Vec<i64
         }
     }
     Ok(numbers)
+}
+
+/// The coefficients modulo t that the parts for one ciphertext open: everything there is to see in them.
+fn coefficients<'p>(
+    request: &Request,
+    ciphertext: &Ciphertext,
+    parts: impl Iterator<Item = &'p Vec<u64>>,
+) -> Result<Vec<u64>, OpenError> {
+    let parameters = request.key().parameters();
+    let mut phase = match request.opening() {
+        Opening::SlotSum => LweSample::constant(ciphertext, parameters)?.b().to_vec(),
+        Opening::Slots(_) => ciphertext.inner.first().map(ring::residues).ok_or(RingError)?.to_vec(),
+    };
+    for part in parts {
+        for_rows(&mut phase, part, parameters.context().moduli_operators(), Modulus::add);
+    }
+    decode(&phase, parameters, &request.budget().residual)?.map_err(|Garbage| OpenError::Garbage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opening::{Epoch, MemoryStore};
+    use crate::{Bounds, Parameters, testing};
+    use mediveil_rng::SeededRng;
+
+    /// Below what is returned: the parts for one slot open a polynomial that is zero in every other slot, and the parts for
+    /// a sum open one coefficient.
+    #[test]
+    fn parts_open_nothing_beside_what_was_asked() {
+        let mut rng = SeededRng::from_u64(1);
+        let parameters = Parameters::insecure_for_tests(64, 30, 6).unwrap();
+        let (key, members) = testing::committee(&parameters, 2, 2, &mut rng);
+        let values: Vec<i64> = (100..164).collect();
+        let block = key.encrypt(&values, Bounds { min: 0, max: 200 }, &mut rng).unwrap();
+        let epoch = Epoch::new(&key, 1, &[1, 2]).unwrap();
+        for opening in [Opening::Slots(vec![9]), Opening::SlotSum] {
+            let request = Request::new(&key, &epoch, [1; 32], vec![block.clone()], opening).unwrap();
+            let parts = members
+                .iter()
+                .map(|(m, id)| m.decrypt(&request, id, |n| Ok(vec![1; n]), &mut MemoryStore::new(), &mut rng).unwrap());
+            let rows: Vec<_> = parts.map(|p| p.rows(&request).unwrap().remove(0)).collect();
+            let opened = coefficients(&request, &request.ciphertexts()[0], rows.iter()).unwrap();
+            if *request.opening() == Opening::SlotSum {
+                assert_eq!(opened.len(), 1);
+            } else {
+                let mut expected = vec![0; 64];
+                expected[9] = 109 + 2;
+                assert_eq!(parameters.slots().decode(opened), expected);
+            }
+        }
+    }
 }
