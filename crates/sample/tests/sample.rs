@@ -174,7 +174,7 @@ fn resources_have_what_r4_requires() {
     }
 }
 
-/// A number of the bundle as the lexeme that is written, which serde_json's floats do not keep.
+/// A number of the bundle as the lexeme that is written, which the floats of `serde_json` do not keep.
 fn lexeme(quantity: &mediveil_record::json::Value) -> String {
     let Some(mediveil_record::json::Value::Number(number)) = quantity.get("value") else { panic!("no number") };
     number.lexeme().to_owned()
