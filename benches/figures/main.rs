@@ -2,6 +2,7 @@
 //!
 //! `figures AREA...` prints those of the areas named.
 
+mod abe;
 mod seal;
 
 /// One figure on its line.
@@ -11,8 +12,10 @@ fn print(id: &str, value: f64, peer: Option<f64>) {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for area in std::env::args().skip(1) {
-        if area == "seal" {
-            seal::figures()?;
+        match area.as_str() {
+            "abe" => abe::figures()?,
+            "seal" => seal::figures()?,
+            _ => {}
         }
     }
     Ok(())

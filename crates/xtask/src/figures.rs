@@ -40,6 +40,14 @@ const fn row(id: &'static str, measure: Measure, peer: Option<&'static str>, tar
 
 /// Every row, by area.
 pub(crate) const ROWS: &[Row] = &[
+    row("abe.keygen.50", Measure::Millis, Some("rabe AC17"), Target::Ratio(40.0)),
+    row("abe.encrypt.50", Measure::Millis, Some("rabe AC17"), Target::Ratio(30.0)),
+    row("abe.decrypt.50", Measure::Millis, Some("rabe AC17"), Target::Ratio(5.0)),
+    row("abe.encrypt.50/first", Measure::Millis, None, Target::None),
+    row("abe.decrypt.50/first", Measure::Millis, None, Target::None),
+    row("abe.encrypt.50/epoch", Measure::Millis, None, Target::None),
+    row("abe.ciphertext_bytes.50", Measure::Printed("bytes"), None, Target::AtMost(4096.0)),
+    row("abe.key_bytes.50", Measure::Printed("bytes"), None, Target::AtMost(4096.0)),
     row("seal.encrypt.64mib", Measure::GigabytesPerSecond(MIB64), Some("age 0.11"), Target::AtLeast(1.0)),
     row("seal.open.64mib", Measure::GigabytesPerSecond(MIB64), Some("age 0.11"), Target::AtLeast(1.0)),
     row("seal.encrypt.64mib.aes", Measure::GigabytesPerSecond(MIB64), None, Target::None),
