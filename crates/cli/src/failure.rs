@@ -1,6 +1,7 @@
 //! Why a command ends without having done its work, and with which exit code.
 
 use crate::global::Global;
+use mediveil_abe::{AuthorityError, PolicyError};
 use mediveil_codec::DecodeError;
 use mediveil_seal::identity::KeyError;
 use mediveil_seal::{OpenError, RewrapError, SealError};
@@ -119,6 +120,22 @@ impl From<KeyError> for Failure {
             _ => Kind::Damaged,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<AuthorityError> for Failure {
+    fn from(error: AuthorityError) -> Self {
+        let kind = match &error {
+            AuthorityError::Expired(_) | AuthorityError::EmergencyTooLong(_) => Kind::Refused,
+            _ => Kind::Usage,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        Self::usage(error.to_string())
     }
 }
 

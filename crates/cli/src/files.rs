@@ -4,8 +4,10 @@ use crate::failure::{Failure, Kind};
 use crate::global::Global;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use mediveil_abe::AttributeKey;
+use mediveil_codec::{Wire, armor};
 use mediveil_seal::identity::{Identity, KeyFileForm, PublicIdentity};
-use mediveil_seal::{AtomicFile, Passphrase};
+use mediveil_seal::{AtomicFile, Opener, Passphrase};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -237,4 +239,32 @@ pub(crate) fn read_public(path: &Path) -> Result<PublicIdentity, Failure> {
         _ => PublicIdentity::from_key_file(&text),
     };
     public.map_err(|e| Failure::from(e).at(path))
+}
+
+/// Whether a text begins as the armour of this object does.
+pub(crate) fn is_armored<T: Wire>(text: &[u8]) -> bool {
+    let begin = format!("-----BEGIN MEDIVEIL {}-----", T::TYPE.name().to_ascii_uppercase());
+    text.trim_ascii_start().starts_with(begin.as_bytes())
+}
+
+/// An object in armour.
+pub(crate) fn read_armored<T: Wire>(path: &Path) -> Result<T, Failure> {
+    let text = Zeroizing::new(read_small(path)?);
+    armor::decode(&text).map_err(|e| Failure::from(e).at(path))
+}
+
+/// Writes an object in armour; a secret one for the owner alone.
+pub(crate) fn write_armored<T: Wire>(path: &Path, object: &T, secret: bool, replace: bool) -> Result<(), Failure> {
+    let options = AtomicFile::options().keep_existing(!replace).private(secret);
+    options.write(path, armor::encode(object).as_bytes()).map_err(|e| Failure::from(e).at(path))
+}
+
+/// The key in a file that opens: an identity or an attribute key.
+pub(crate) fn read_opener(path: &Path) -> Result<Box<dyn Opener>, Failure> {
+    let text = Zeroizing::new(read_small(path)?);
+    if is_armored::<AttributeKey>(&text) {
+        let key: AttributeKey = armor::decode(&text).map_err(|e| Failure::from(e).at(path))?;
+        return Ok(Box::new(key));
+    }
+    Ok(Box::new(read_identity(path, &PassphraseSource::default())?))
 }

@@ -35,6 +35,12 @@ enum Command {
     /// Make and show identities: the keys of one person, practice or service
     #[command(subcommand)]
     Identity(commands::identity::Identity),
+    /// Attribute authorities: make one, and grant keys
+    #[command(subcommand)]
+    Authority(commands::authority::AuthorityCommand),
+    /// Policies: what they mean and cost
+    #[command(subcommand)]
+    Policy(commands::policy::PolicyCommand),
     /// Seal a file for one reader or several
     Seal(commands::seal::Seal),
     /// Open a sealed file
@@ -74,6 +80,8 @@ fn main() -> ExitCode {
     let Cli { global, command } = cli;
     let outcome = match command {
         Command::Identity(c) => c.run(&global),
+        Command::Authority(c) => c.run(&global),
+        Command::Policy(c) => c.run(&global),
         Command::Seal(c) => c.run(&global),
         Command::Open(c) => c.run(&global),
         Command::Inspect(c) => c.run(&global),

@@ -3,6 +3,8 @@
 use crate::failure::Failure;
 use crate::global::Global;
 use clap::Args;
+use mediveil_abe::PolicyDoor;
+use mediveil_codec::Wire;
 use mediveil_seal::{DoorInfo, DoorKind};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -26,7 +28,28 @@ fn details(door: &DoorInfo) -> Option<String> {
         let hint: String = door.body.get(1..9)?.iter().map(|b| format!("{b:02x}")).collect();
         return Some(format!("hint {hint}"));
     }
-    None
+    policy_door(door).map(|policy| {
+        let epoch = match policy.sealed() {
+            Some(epoch) => format!("keys that expired before epoch {epoch} are shut out"),
+            None => "expired keys are let in".into(),
+        };
+        format!("policy {}, authority {}, {epoch}", policy.policy(), policy.authority())
+    })
+}
+
+/// The policy, of a door that has one and is not damaged.
+fn policy_door(door: &DoorInfo) -> Option<PolicyDoor> {
+    if door.kind == DoorKind::POLICY { PolicyDoor::decode(&door.body).ok() } else { None }
+}
+
+fn door_json(index: usize, door: &DoorInfo) -> Value {
+    let mut json = json!({ "index": index, "kind": door.kind.as_str(), "bytes": door.len, "details": details(door) });
+    if let (Some(policy), Some(json)) = (policy_door(door), json.as_object_mut()) {
+        json.insert("policy".into(), policy.policy().to_string().into());
+        json.insert("authority".into(), policy.authority().to_string().into());
+        json.insert("epoch".into(), policy.sealed().into());
+    }
+    json
 }
 
 impl Inspect {
@@ -34,12 +57,7 @@ impl Inspect {
         let mut file = File::open(&self.file).map_err(|e| Failure::from(e).at(&self.file))?;
         let seen = mediveil_seal::inspect(&mut file).map_err(|e| Failure::from(e).at(&self.file))?;
         let context = String::from_utf8_lossy(&seen.context);
-        let doors: Vec<Value> = seen
-            .doors
-            .iter()
-            .enumerate()
-            .map(|(i, d)| json!({ "index": i, "kind": d.kind.as_str(), "bytes": d.len, "details": details(d) }))
-            .collect();
+        let doors: Vec<Value> = seen.doors.iter().enumerate().map(|(i, d)| door_json(i, d)).collect();
         let json = json!({
             "suite": seen.suite.name(),
             "signed": seen.signed,

@@ -1,8 +1,10 @@
 //! One file a command.
 
+pub(crate) mod authority;
 pub(crate) mod identity;
 pub(crate) mod inspect;
 pub(crate) mod open;
+pub(crate) mod policy;
 pub(crate) mod rewrap;
 pub(crate) mod ring;
 // pub(crate) mod sample;

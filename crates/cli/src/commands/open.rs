@@ -2,7 +2,7 @@
 
 use crate::commands::ring::HeldRing;
 use crate::failure::{Failure, Kind};
-use crate::files::{Input, Output, PassphraseSource, read_identity, read_public};
+use crate::files::{Input, Output, PassphraseSource, read_opener, read_public};
 use crate::global::Global;
 use clap::Args;
 use mediveil_seal::{OpenError, OpenReader, Opener, SeekReader};
@@ -36,7 +36,7 @@ pub(crate) struct Open {
 /// The keys to try.
 #[derive(Debug, Args)]
 pub(crate) struct Keys {
-    /// A secret identity; may be given several times
+    /// A secret identity or an attribute key; may be given several times. Attribute keys never combine
     #[arg(long, short, value_name = "KEY")]
     identity: Vec<PathBuf>,
     /// A key ring that a passphrase unlocks
@@ -50,7 +50,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Identities alone.
+    /// Identities and attribute keys alone.
     pub(crate) fn of(identity: &[PathBuf]) -> Self {
         Self { identity: identity.to_vec(), ring: None, wrapping: None, passphrase: PassphraseSource::default() }
     }
@@ -59,7 +59,7 @@ impl Keys {
     pub(crate) fn openers(&self, global: &Global) -> Result<Vec<Box<dyn Opener>>, Failure> {
         let mut openers: Vec<Box<dyn Opener>> = Vec::new();
         for path in &self.identity {
-            openers.push(Box::new(read_identity(path, &PassphraseSource::default())?));
+            openers.push(read_opener(path)?);
         }
         if let Some(path) = &self.ring {
             openers.push(Box::new(HeldRing::read(path, self.wrapping.clone(), global.now())?));

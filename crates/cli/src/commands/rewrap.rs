@@ -1,6 +1,7 @@
 //! `mediveil rewrap`.
 
 use crate::commands::open::Keys;
+use crate::commands::policy::PolicyDoorArgs;
 use crate::commands::seal::Readers;
 use crate::failure::Failure;
 use crate::files::{Input, Output, PassphraseSource};
@@ -20,7 +21,7 @@ pub(crate) struct Rewrap {
     /// Where the file with the new doors goes; may be the same file
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
-    /// A secret identity that opens the file now
+    /// A secret identity or an attribute key that opens the file now
     #[arg(long, short, value_name = "KEY", required = true)]
     identity: Vec<PathBuf>,
     /// A further reader's public identity
@@ -36,6 +37,8 @@ pub(crate) struct Rewrap {
     #[arg(long, value_name = "KIND")]
     drop_kind: Vec<String>,
     #[command(flatten)]
+    policy: PolicyDoorArgs,
+    #[command(flatten)]
     passphrase: PassphraseSource,
 }
 
@@ -44,10 +47,12 @@ impl Rewrap {
         let keys = Keys::of(&self.identity);
         let openers = keys.openers(global)?;
         let openers: Vec<&dyn Opener> = openers.iter().map(AsRef::as_ref).collect();
-        let readers = Readers::read(&self.to, &self.passphrase, self.hint)?;
+        let readers = Readers::read(&self.to, &self.passphrase, self.hint)?.and_policy(&self.policy, global.now())?;
         let recipients = readers.recipients();
         if recipients.is_empty() && self.drop.is_empty() && self.drop_kind.is_empty() {
-            return Err(Failure::usage("nothing to change: name a reader with --to, or a door with --drop"));
+            return Err(Failure::usage(
+                "nothing to change: name a reader with --to or --policy, or a door with --drop",
+            ));
         }
         let mut change = mediveil_seal::Rewrap::new();
         for recipient in &recipients {

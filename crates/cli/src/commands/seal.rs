@@ -1,9 +1,12 @@
 //! `mediveil seal`.
 
+use crate::commands::policy::PolicyDoorArgs;
 use crate::failure::{Failure, Kind};
 use crate::files::{Input, Output, PassphraseSource, read_identity, read_public};
 use crate::global::Global;
 use clap::{Args, ValueEnum};
+use mediveil_abe::PolicyRecipient;
+use mediveil_codec::Timestamp;
 use mediveil_seal::identity::{Identity, PublicIdentity};
 use mediveil_seal::{Hinted, Passphrase, Recipient, Sealer, Suite};
 use serde_json::json;
@@ -21,6 +24,8 @@ pub(crate) struct Seal {
     /// A reader's public identity; give it once for each reader
     #[arg(long, value_name = "PUB")]
     to: Vec<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyDoorArgs,
     #[command(flatten)]
     passphrase: PassphraseSource,
     /// Put a hint of the reader's key at each door: quicker to open among many, but it links files of one reader
@@ -61,12 +66,18 @@ pub(crate) struct Readers {
     identities: Vec<PublicIdentity>,
     passphrase: Option<Passphrase>,
     hint: bool,
+    policy: Option<PolicyRecipient>,
 }
 
 impl Readers {
     pub(crate) fn read(to: &[PathBuf], passphrase: &PassphraseSource, hint: bool) -> Result<Self, Failure> {
         let identities = to.iter().map(|path| read_public(path)).collect::<Result<_, _>>()?;
-        Ok(Self { identities, passphrase: passphrase.get(true)?, hint })
+        Ok(Self { identities, passphrase: passphrase.get(true)?, hint, policy: None })
+    }
+
+    /// These readers and those of a policy, if one is given.
+    pub(crate) fn and_policy(self, policy: &PolicyDoorArgs, now: Timestamp) -> Result<Self, Failure> {
+        Ok(Self { policy: policy.recipient(now)?, ..self })
     }
 
     pub(crate) fn recipients(&self) -> Vec<Box<dyn Recipient + '_>> {
@@ -78,16 +89,19 @@ impl Readers {
         if let Some(passphrase) = &self.passphrase {
             all.push(Box::new(passphrase));
         }
+        if let Some(policy) = &self.policy {
+            all.push(Box::new(policy));
+        }
         all
     }
 }
 
 impl Seal {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
-        if self.to.is_empty() && !self.passphrase.is_asked() {
-            return Err(Failure::usage("for whom? name a reader with --to PUB, or use --passphrase"));
+        if self.to.is_empty() && !self.passphrase.is_asked() && !self.policy.is_asked() {
+            return Err(Failure::usage("for whom? name a reader with --to PUB, or use --policy or --passphrase"));
         }
-        let readers = Readers::read(&self.to, &self.passphrase, self.hint)?;
+        let readers = Readers::read(&self.to, &self.passphrase, self.hint)?.and_policy(&self.policy, global.now())?;
         let author: Option<Identity> =
             self.sign.as_deref().map(|path| read_identity(path, &PassphraseSource::default())).transpose()?;
         let recipients = readers.recipients();
