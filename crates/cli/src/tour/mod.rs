@@ -4,6 +4,7 @@
 //! use, checks its own claim, and returns its figures; a claim that does not hold fails the run.
 
 mod keys;
+mod policies;
 mod records;
 mod report;
 mod sealing;
@@ -44,6 +45,7 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) patients: Vec<Patient>,
     pub(crate) provider: Option<keys::Provider>,
+    pub(crate) hospital: Option<policies::Hospital>,
 }
 
 /// One patient of the tour.
@@ -87,7 +89,7 @@ pub(crate) struct Outcome {
 
 /// Every step, in order. Later parts add theirs here.
 fn steps() -> impl Iterator<Item = &'static Step> {
-    [records::STEPS, keys::FIRST, sealing::STEPS, keys::STEPS].into_iter().flatten()
+    [records::STEPS, keys::FIRST, sealing::STEPS, keys::STEPS, policies::STEPS].into_iter().flatten()
 }
 
 /// A claim of a step that does not hold.
@@ -111,6 +113,7 @@ impl Tour {
             now: global.now(),
             patients: Vec::new(),
             provider: None,
+            hospital: None,
         };
         let mut outcomes = Vec::new();
         for step in steps() {
