@@ -251,3 +251,29 @@ fn damaged_keys_and_doors_are_refused() {
     }
     assert!(!at.join("stolen").exists());
 }
+
+#[test]
+fn the_tour_opens_by_attributes_and_refuses_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::create_dir(at.join("fhir")).unwrap();
+    for (name, value) in [("one", "6.4"), ("two", "7.1")] {
+        let observation = format!(r#"{{"resourceType":"Observation","id":"o","valueQuantity":{{"value":{value}}}}}"#);
+        let bundle = format!(
+            r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{observation}}},{{"resource":{{"resourceType":"Patient","id":"{name}"}}}}]}}"#
+        );
+        fs::write(at.join("fhir").join(format!("{name}.json")), bundle).unwrap();
+    }
+    run(at, &["tour", "--quick", "--fhir", "fhir", "--out", "out"], 0);
+    let report: Value = serde_json::from_slice(&fs::read(at.join("out/report.json")).unwrap()).unwrap();
+    let text = report.to_string();
+    for step in
+        ["grant attributes", "seal under a policy", "open by attributes", "refuse by attributes", "refuse pooled keys"]
+    {
+        assert!(text.contains(&format!(r#""name":"{step}","ok":true"#)), "{step}: {text}");
+    }
+    for name in ["one", "two"] {
+        let seen = run(at, &["inspect", &format!("out/care/{name}.sealed")], 0).stdout;
+        assert!(String::from_utf8(seen).unwrap().contains("(role:cardiologist and site:A) or role:emergency"));
+    }
+}
