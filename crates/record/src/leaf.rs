@@ -234,7 +234,7 @@ impl fmt::Debug for LeafValue {
 /// One value of a resource and where it stands. `Debug` prints the path and the type only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
-    /// Its path, in the grammar of [`path`](crate::path).
+    /// Its path, in the grammar of [`path`].
     pub path: String,
     /// Its value.
     pub value: LeafValue,
