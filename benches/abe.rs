@@ -4,6 +4,9 @@
 //! security against chosen ciphertexts; ours has it, and its opening is timed from the bytes of a door, subgroup checks
 //! included. `abe.encrypt.50` seals again and again under one authority, which remembers hashes of attributes;
 //! `abe.encrypt.50/first` is the first sealing under an authority.
+//!
+//! `blst` spreads multi-exponentiations over all cores, and `rabe` uses one. For an equal comparison run it pinned:
+//! `taskset -c 0 cargo xtask bench abe`.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench stops at the first failure")]
 
