@@ -273,7 +273,7 @@ pub struct IdentityWitness {
 }
 
 /// The statement.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Identity;
 type This = Identity;
 

@@ -247,7 +247,7 @@ pub struct RecordWitness {
 }
 
 /// The statement.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct RecordAuthenticity;
 type This = RecordAuthenticity;
 

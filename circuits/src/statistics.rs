@@ -288,7 +288,7 @@ impl std::fmt::Debug for ChunkWitness {
 }
 
 /// The statement, for one chunk.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Statistics;
 type This = Statistics;
 
