@@ -53,7 +53,7 @@ enum Command {
     /// Add or drop doors of a sealed file, leaving its content untouched
     Rewrap(commands::rewrap::Rewrap),
     /// Make synthetic patients as FHIR R4 bundles
-    // Sample(commands::sample::Sample),
+    Sample(commands::sample::Sample),
     ///  Run the main job from end to end and report on it
     Tour(tour::Tour),
     /// Print the completions for a shell
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
         Command::Inspect(c) => c.run(&global),
         Command::Ring(c) => c.run(&global),
         Command::Rewrap(c) => c.run(&global),
-        // Command::Sample(c) => c.run(&global),
+        Command::Sample(c) => c.run(&global),
         Command::Tour(c) => c.run(&global),
         Command::Completions(c) => c.run(),
         Command::Man(c) => c.run(),

@@ -40,8 +40,7 @@ pub use mediveil_ledger as ledger;
 #[cfg(feature = "record")]
 pub use mediveil_record as record;
 
-use mediveil_seal::{OpenError, Opener, Recipient, SealError, Sealer};
-use zeroize::Zeroizing;
+use mediveil_seal::{OpenError, Opener, Plaintext, Recipient, SealError, Sealer};
 
 /// Seals `plaintext` for these recipients under the default suite, with the system's randomness.
 ///
@@ -56,6 +55,6 @@ pub fn seal_for<R: Recipient>(plaintext: &[u8], recipients: &[R]) -> Result<Vec<
 /// # Errors
 /// [`OpenError::NoDoor`] if no key fits; [`OpenError::Tampered`] for any change anywhere; [`OpenError::Malformed`] if it is
 /// no sealed file.
-pub fn open_with(sealed: &[u8], keys: &[&dyn Opener]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+pub fn open_with(sealed: &[u8], keys: &[&dyn Opener]) -> Result<Plaintext, OpenError> {
     mediveil_seal::open(sealed, keys).map(|opened| opened.plaintext)
 }

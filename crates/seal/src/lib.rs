@@ -46,6 +46,6 @@ pub use crypto::Suite;
 pub use door::{Context, DoorKind, Opener, Opening, Recipient, Refusal, RefusalReason, Stanza, WrapError};
 pub use doors::{Hinted, Passphrase};
 pub use file::{
-    CoreHeader, DoorInfo, Doors, Inspection, MAX_CONTEXT, MAX_DOORS, OpenError, OpenReader, Opened, Rewrap,
+    CoreHeader, DoorInfo, Doors, Inspection, MAX_CONTEXT, MAX_DOORS, OpenError, OpenReader, Opened, Plaintext, Rewrap,
     RewrapError, SEGMENT_LEN, SealError, SealWriter, Sealer, SeekReader, inspect, open,
 };

@@ -280,6 +280,29 @@ fn a_content_key_that_the_header_does_not_commit_to_is_refused_before_decryption
     assert!(matches!(open_all_ways(&sealed, &BlindOpener), Err(OpenError::Tampered)));
 }
 
+/// Below the file: a stanza of each kind opens in the file it was made for and in no other.
+#[test]
+fn a_stanza_belongs_to_one_file() {
+    let (classic, hybrid, phrase) = (p256(1), xwing(2), cheap("x"));
+    let (classic_public, hybrid_public) = (classic.public(), hybrid.public());
+    let doors: [(&dyn Recipient, &dyn Opener); 4] = [
+        (&classic_public, &classic),
+        (&hybrid_public, &hybrid),
+        (&Hinted(&classic_public), &classic),
+        (&phrase, &phrase),
+    ];
+    let key = ContentKey::from_bytes([3; 32]);
+    let (here, there) = (Context::new([1; 32], vec![]), Context::new([2; 32], vec![]));
+    for (recipient, opener) in doors {
+        let stanza = recipient.wrap(&key, &here, &mut rng()).unwrap();
+        match opener.open_stanza(&stanza, &here) {
+            Opening::Opened(opened) => assert_eq!(opened.expose(), key.expose()),
+            other => panic!("{}: {other:?}", stanza.kind),
+        }
+        assert!(matches!(opener.open_stanza(&stanza, &there), Opening::Refused(_)), "{}", stanza.kind);
+    }
+}
+
 #[test]
 fn a_list_of_doors_that_nobody_inside_wrote_is_refused() {
     let (alice, bob) = (p256(1), p256(2));

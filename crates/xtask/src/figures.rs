@@ -58,4 +58,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("seal.overhead.64mib", Measure::Printed("fraction"), Some("age 0.11"), Target::AtMost(0.0003)),
     row("seal.range.1gib", Measure::Printed("segments"), None, Target::AtMost(2.0)),
     row("seal.memory.stream", Measure::Printed("MiB"), None, Target::AtMost(16.0)),
+    row("record.parse.bundle", Measure::Millis, Some("serde_json"), Target::None),
+    row("record.digest.bundle", Measure::Millis, None, Target::None),
+    row("record.commit.bundle", Measure::Millis, None, Target::None),
 ];

@@ -7,6 +7,6 @@ pub(crate) mod open;
 pub(crate) mod policy;
 pub(crate) mod rewrap;
 pub(crate) mod ring;
-// pub(crate) mod sample;
+pub(crate) mod sample;
 pub(crate) mod seal;
 pub(crate) mod shell;

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Kind};
 use crate::tour::{Figures, Patient, Step, World, broken, read, require};
 use mediveil_record::{LeafOpening, Limits, Record, RecordSecret};
+use mediveil_sample::Generator;
 use mediveil_seal::identity::{Identity, IdentityKind};
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ pub(crate) const STEPS: &[Step] = &[
 fn load(world: &mut World, figures: &mut Figures) -> Result<String, Failure> {
     let bundles = match &world.fhir {
         Some(folder) => from_folder(folder)?,
-        None => generated(world.seed, if world.quick { GENERATED_QUICK } else { GENERATED })?,
+        None => generated(world.seed, if world.quick { GENERATED_QUICK } else { GENERATED }),
     };
     let mut bytes = 0usize;
     let mut resources = 0usize;
@@ -66,9 +67,9 @@ fn from_folder(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         .collect()
 }
 
-fn generated(seed: u64, count: u32) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let _ = (seed, count);
-    Err(broken("no generator"))
+fn generated(seed: u64, count: u32) -> Vec<(String, Vec<u8>)> {
+    let patients = Generator::new(seed).patients(count);
+    patients.map(|p| (p.id().to_owned(), p.bundle_json().into_bytes())).collect()
 }
 
 fn commit(world: &mut World, figures: &mut Figures) -> Result<String, Failure> {

@@ -59,6 +59,12 @@ impl CoreHeader {
         schedule.commits_to(self.suite, &self.commitment).then_some(schedule)
     }
 
+    /// The key schedule of any key in this file, committed to or not.
+    #[cfg(test)]
+    pub(crate) fn schedule_of(&self, key: &ContentKey) -> Schedule {
+        Schedule::new(key, &self.salt)
+    }
+
     /// What doors are bound to, given the header's own encoding.
     pub(crate) fn door_context(&self, encoded: &[u8]) -> Context {
         Context::new(Sha256::digest(encoded).into(), self.context.clone())

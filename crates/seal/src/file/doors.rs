@@ -165,4 +165,22 @@ mod tests {
         assert!(matches!(made(vec![wide; 16]), Err(SealError::TooManyDoors)));
         assert!(made(vec![stanza(DoorKind::HPKE_P256); MAX_DOORS]).is_ok());
     }
+
+    /// Someone who holds two keys makes a file whose doors and MAC fit the second: only the commitment is in the way.
+    #[test]
+    fn the_commitment_alone_refuses_a_second_content_key() {
+        struct Second;
+        impl Opener for Second {
+            fn open_stanza(&self, _: &Stanza, _: &Context) -> Opening {
+                Opening::Opened(ContentKey::from_bytes([2; 32]))
+            }
+        }
+        let first = ContentKey::from_bytes([1; 32]);
+        let mut rng = mediveil_rng::SeededRng::from_u64(1);
+        let (core, _) = CoreHeader::new(crate::Suite::default(), false, vec![], &first, &mut rng);
+        let context = core.door_context(&core.encode());
+        let second = core.schedule_of(&ContentKey::from_bytes([2; 32]));
+        let doors = Doors::new(vec![stanza(DoorKind::HPKE_P256)], &second, &context).unwrap();
+        assert!(matches!(doors.unlock(&core, &context, &[&Second]), Err(OpenError::Tampered)));
+    }
 }

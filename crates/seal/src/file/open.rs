@@ -2,6 +2,7 @@
 
 use crate::crypto::{Schedule, TAG_LEN};
 use crate::file::author::{self, TRAILER_LEN};
+use crate::file::plaintext::Plaintext;
 use crate::file::segment::{MAX_SEGMENTS, SEALED_LEN, SEGMENT_LEN, SegmentCipher, SegmentTree};
 use crate::identity::VerifyingKey;
 use crate::{ContentKey, CoreHeader, Doors, OpenError, Opener};
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub struct Opened {
     /// What was sealed. Wiped when dropped.
-    pub plaintext: Zeroizing<Vec<u8>>,
+    pub plaintext: Plaintext,
     /// Who signed it, if anybody did; the signature is verified.
     pub author: Option<VerifyingKey>,
     /// The caller's context from the core header, authenticated.
@@ -34,9 +35,9 @@ pub fn open(sealed: &[u8], openers: &[&dyn Opener]) -> Result<Opened, OpenError>
         .split_at_checked(usize::try_from(layout.segments_len).map_err(|_| OpenError::Tampered)?)
         .ok_or(OpenError::Tampered)?;
     let len = usize::try_from(layout.plaintext_len).map_err(|_| OpenError::Tampered)?;
-    let mut plaintext = Zeroizing::new(vec![0; len]);
+    let mut plaintext = Plaintext::zeroed(len);
     let mut tree = SegmentTree::default();
-    let chunks = segments.chunks(SEALED_LEN).zip(padded_chunks(&mut plaintext));
+    let chunks = segments.chunks(SEALED_LEN).zip(padded_chunks(plaintext.as_mut_slice()));
     for (index, (from, to)) in (0u64..).zip(chunks) {
         let last = index.saturating_add(1) == layout.count;
         unlocked.cipher.open_into(index, last, from, to).ok_or(OpenError::Tampered)?;
@@ -114,7 +115,8 @@ impl Unlocked {
         tree: &SegmentTree,
     ) -> Result<Option<VerifyingKey>, OpenError> {
         if !self.core.is_signed() {
-            return if trailer.is_empty() { Ok(None) } else { Err(OpenError::Tampered) };
+            // The layout of an unsigned file has no trailer: all that follows the doors is segments.
+            return Ok(None);
         }
         let root = tree.root();
         author::open(trailer, self.core.suite(), &self.schedule, &self.core_digest, segments_len, &root)
