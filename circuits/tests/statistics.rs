@@ -17,7 +17,7 @@ fn rows(n: usize) -> Vec<Row> {
     (0..n)
         .map(|i| {
             let mut cell = |max: u32| Some(rng.next_u32() % max).filter(|v| v % 7 != 0);
-            [cell(100), Some(u32::MAX - i as u32), cell(2), cell(1_000)]
+            [cell(100), Some(u32::MAX - u32::try_from(i).unwrap()), cell(2), cell(1_000)]
         })
         .collect()
 }

@@ -3,10 +3,11 @@
 use crate::keys::{KeyError, ProvingKey};
 use crate::points::random_scalar;
 use crate::proof::Proof;
+use ark_bn254::{Bn254, Fr};
 use mediveil_circuits::Statement;
 use mediveil_circuits::r1cs::{Assignment, Unsatisfied};
 use rand_core::CryptoRng;
-use taceo_groth16::{Groth16, LibSnarkReduction};
+use taceo_groth16::{ConstraintMatrices, Groth16, LibSnarkReduction};
 use zeroize::Zeroize as _;
 
 /// Why there is no proof.
@@ -55,9 +56,20 @@ impl<S: Statement> ProvingKey<S> {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Proof<S>, ProveError> {
         let (mut r, mut s) = (random_scalar(rng), random_scalar(rng));
-        let proof = Groth16::prove::<LibSnarkReduction>(&self.key, r, s, &self.matrices, assignment.values());
+        let proof = groth16(&self.key, &self.matrices, assignment.values(), r, s);
         r.zeroize();
         s.zeroize();
-        proof.map(Proof::from_ark).map_err(|_| ProveError::Internal)
+        proof.map(Proof::from_ark)
     }
+}
+
+/// The prover itself, the same for all statements, so compiled once and here.
+fn groth16(
+    key: &ark_groth16::ProvingKey<Bn254>,
+    matrices: &ConstraintMatrices<Fr>,
+    assignment: &[Fr],
+    r: Fr,
+    s: Fr,
+) -> Result<ark_groth16::Proof<Bn254>, ProveError> {
+    Groth16::prove::<LibSnarkReduction>(key, r, s, matrices, assignment).map_err(|_| ProveError::Internal)
 }
