@@ -81,7 +81,10 @@ impl Options {
     pub fn open_read_only(self, path: impl AsRef<Path>) -> Result<Log, LogError> {
         let path = path.as_ref();
         let (conn, id) = store::open_read_only(path, self.busy)?;
+        // On one snapshot: another process may commit between one statement and the next.
+        let snapshot = conn.unchecked_transaction()?;
         store::size(&conn)?;
+        snapshot.finish()?;
         Ok(self.log(path, id, None, vec![conn]))
     }
 

@@ -132,7 +132,10 @@ pub(crate) struct Job<'a> {
 impl Group {
     pub(crate) fn new(mut conn: Connection, busy: Duration) -> Result<Self, LogError> {
         let guard = Guard(Arc::new(AtomicBool::new(true)));
+        // On one snapshot: another process may commit between one statement and the next.
+        let snapshot = conn.unchecked_transaction()?;
         let seen = store::frontier(&conn, store::size(&conn)?)?;
+        snapshot.finish()?;
         let judge = guard.clone();
         // From here on `begin` waits for the lock, and nothing else has to.
         conn.busy_timeout(Duration::ZERO)?;
