@@ -8,7 +8,7 @@ use mediveil_seal::identity::{SealingKem, SealingKey, SealingPublicKey, SigningK
 use mediveil_seal::{
     ContentKey, Context, CoreHeader, DoorKind, Doors, Hinted, MAX_DOORS, OpenError, OpenReader, Opener, Opening,
     Passphrase, Recipient, RefusalReason, Rewrap, RewrapError, SEGMENT_LEN, SealError, Sealer, SeekReader, Stanza,
-    Suite, WrapError, inspect, open,
+    Suite, WrapError, inspect, open, open_into,
 };
 use proptest::prelude::*;
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
@@ -52,6 +52,12 @@ fn open_all_ways(sealed: &[u8], opener: &dyn Opener) -> Result<Vec<u8>, OpenErro
     let mut streamed = Vec::new();
     let stream = OpenReader::new(sealed, &[opener])
         .and_then(|mut r| r.read_to_end(&mut streamed).map(|_| streamed).map_err(OpenError::from));
+    let mut appended = b"before".to_vec();
+    let into = open_into(sealed, &[opener], &mut appended);
+    match &whole {
+        Ok(plain) => assert!(into.is_ok() && appended[..6] == *b"before" && appended[6..] == plain[..]),
+        Err(e) => assert!(into.unwrap_err().to_string() == e.to_string() && appended == b"before"),
+    }
     let mut copied = Vec::new();
     let copy = OpenReader::new(sealed, &[opener]).and_then(|r| r.copy_to(&mut copied)).map(|_| copied);
     match (&whole, &stream, &copy) {

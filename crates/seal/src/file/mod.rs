@@ -40,7 +40,7 @@ mod segment;
 pub use core_header::{CoreHeader, MAX_CONTEXT};
 pub use doors::{Doors, MAX_DOORS};
 pub use error::{OpenError, SealError};
-pub use open::{OpenReader, Opened, open};
+pub use open::{OpenReader, Opened, open, open_into};
 pub use plaintext::Plaintext;
 pub use rewrap::{DoorInfo, Inspection, Rewrap, RewrapError, inspect};
 pub use seal::{SealWriter, Sealer};

@@ -9,7 +9,7 @@ use crate::{ContentKey, CoreHeader, Doors, OpenError, Opener};
 use mediveil_codec::read_wire;
 use std::fmt;
 use std::io::{self, Read, Write};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A sealed file, opened whole.
 #[derive(Debug)]
@@ -31,13 +31,43 @@ pub fn open(sealed: &[u8], openers: &[&dyn Opener]) -> Result<Opened, OpenError>
     let mut rest = sealed;
     let unlocked = Unlocked::read(&mut rest, openers)?;
     let layout = unlocked.layout(rest.len() as u64)?;
+    let len = usize::try_from(layout.plaintext_len).map_err(|_| OpenError::Tampered)?;
+    let mut plaintext = Plaintext::zeroed(len);
+    let author = decrypt(&unlocked, layout, rest, plaintext.as_mut_slice())?;
+    Ok(Opened { plaintext, author, context: unlocked.core.context().to_vec() })
+}
+
+/// Opens a sealed file that is in memory and appends the plaintext to `out`, which the caller wipes. Returns the author, if
+/// somebody signed. A buffer that is used again spares the system the work of finding fresh memory.
+///
+/// # Errors
+/// As [`open`]; `out` is then as long as before, and what was written behind its end is wiped.
+pub fn open_into(sealed: &[u8], openers: &[&dyn Opener], out: &mut Vec<u8>) -> Result<Option<VerifyingKey>, OpenError> {
+    let mut rest = sealed;
+    let unlocked = Unlocked::read(&mut rest, openers)?;
+    let layout = unlocked.layout(rest.len() as u64)?;
+    let len = usize::try_from(layout.plaintext_len).map_err(|_| OpenError::Tampered)?;
+    let start = out.len();
+    out.resize(start.checked_add(len).ok_or(OpenError::Tampered)?, 0);
+    let written = out.get_mut(start..).unwrap_or_default();
+    decrypt(&unlocked, layout, rest, written).inspect_err(|_| {
+        out.get_mut(start..).unwrap_or_default().zeroize();
+        out.truncate(start);
+    })
+}
+
+/// Decrypts all segments into `plaintext`, which has their length, and checks the trailer.
+fn decrypt(
+    unlocked: &Unlocked,
+    layout: Layout,
+    rest: &[u8],
+    plaintext: &mut [u8],
+) -> Result<Option<VerifyingKey>, OpenError> {
     let (segments, trailer) = rest
         .split_at_checked(usize::try_from(layout.segments_len).map_err(|_| OpenError::Tampered)?)
         .ok_or(OpenError::Tampered)?;
-    let len = usize::try_from(layout.plaintext_len).map_err(|_| OpenError::Tampered)?;
-    let mut plaintext = Plaintext::zeroed(len);
     let mut tree = SegmentTree::default();
-    let chunks = segments.chunks(SEALED_LEN).zip(padded_chunks(plaintext.as_mut_slice()));
+    let chunks = segments.chunks(SEALED_LEN).zip(padded_chunks(plaintext));
     for (index, (from, to)) in (0u64..).zip(chunks) {
         let last = index.saturating_add(1) == layout.count;
         unlocked.cipher.open_into(index, last, from, to).ok_or(OpenError::Tampered)?;
@@ -45,8 +75,7 @@ pub fn open(sealed: &[u8], openers: &[&dyn Opener]) -> Result<Opened, OpenError>
             tree.push(from);
         }
     }
-    let author = unlocked.author(trailer, layout.segments_len, &tree)?;
-    Ok(Opened { plaintext, author, context: unlocked.core.context().to_vec() })
+    unlocked.author(trailer, layout.segments_len, &tree)
 }
 
 /// Segments of a plaintext; an empty plaintext has one empty segment.

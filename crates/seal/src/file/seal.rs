@@ -83,21 +83,45 @@ impl<'a> Sealer<'a> {
     /// # Errors
     /// [`SealError`] for recipients that cannot be sealed for, none or too many of them.
     pub fn seal(&self, plaintext: &[u8], rng: &mut (impl CryptoRng + ?Sized)) -> Result<Vec<u8>, SealError> {
+        let mut out = Vec::new();
+        self.seal_into(plaintext, &mut out, rng)?;
+        Ok(out)
+    }
+
+    /// Seals what is in memory and appends the file to `out`. A buffer that is used again spares the system the work of
+    /// finding fresh memory, which for large files costs as much as the encryption.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal); `out` is then as long as before.
+    pub fn seal_into(
+        &self,
+        plaintext: &[u8],
+        out: &mut Vec<u8>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), SealError> {
+        let start = out.len();
+        self.append(plaintext, out, rng).inspect_err(|_| out.truncate(start))
+    }
+
+    fn append(
+        &self,
+        plaintext: &[u8],
+        out: &mut Vec<u8>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), SealError> {
         let segments = plaintext.len().div_ceil(SEGMENT_LEN).max(1);
         let sealed_len =
             segments.saturating_mul(SEALED_LEN.saturating_sub(SEGMENT_LEN)).saturating_add(plaintext.len());
-        let mut out = Vec::new();
         let (mut state, head) = self.begin(rng)?;
         out.reserve_exact(head.len().saturating_add(sealed_len).saturating_add(author::TRAILER_LEN));
         out.extend_from_slice(&head);
         let mut rest = plaintext;
         while let Some((segment, tail)) = rest.split_at_checked(SEGMENT_LEN).filter(|(_, tail)| !tail.is_empty()) {
-            state.segment(segment, false, &mut out)?;
+            state.segment(segment, false, out)?;
             rest = tail;
         }
-        state.segment(rest, true, &mut out)?;
-        state.trailer(&mut out)?;
-        Ok(out)
+        state.segment(rest, true, out)?;
+        state.trailer(out)
     }
 
     /// Seals a stream into a stream, in constant memory. Returns the number of plaintext bytes.
