@@ -4,9 +4,9 @@
 //! |---|---|
 //! | [`Committee`] | who holds a key together, how many are needed, and for what |
 //! | [`deal`] | the key protocol: generation without a dealer, refresh, and resharing to another committee |
-
 //! | [`tdh2`] | encryption to a committee's key, decryption shares, combining |
-
+//! | [`guardians`] | a committee as a door of sealed files |
+//! | [`slip39`] | a secret on paper, in words |
 //!
 //! Protocols are values that turn messages into messages. The caller moves the bytes: every message is a
 //! [`Wire`](mediveil_codec::Wire) object, and so is every secret state that must survive a restart.
@@ -22,9 +22,11 @@ mod committee;
 pub mod deal;
 mod envelope;
 mod error;
+pub mod guardians;
 mod keys;
 mod proof;
 mod signed;
+pub mod slip39;
 pub mod tdh2;
 
 pub use committee::{Committee, CommitteeError, MAX_MEMBERS, MAX_PURPOSE, MemberId};
