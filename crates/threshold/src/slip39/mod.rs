@@ -1,4 +1,4 @@
-//! A secret on paper: Shamir's sharing in words, by SLIP-0039 (SatoshiLabs).
+//! A secret on paper: Shamir's sharing in words, by SLIP-0039.
 //!
 //! The secret is encrypted under a passphrase (four Feistel rounds of PBKDF2-HMAC-SHA256), shared among groups and within
 //! each group among members over GF(256), and each share is written in words with a checksum of three words that finds
