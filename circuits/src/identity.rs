@@ -123,6 +123,19 @@ impl Holder {
     }
 }
 
+impl Wire for Holder {
+    const TYPE: ObjectType = ObjectType::Holder;
+    const MAX_BODY: usize = 64;
+
+    fn encode_body(&self, e: &mut Encoder<'_>) {
+        e.bytes(&field_bytes(&self.0));
+    }
+
+    fn decode_body(d: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        decode_field(d).map(Self)
+    }
+}
+
 /// A role: a number from 0 to 63, whose meaning the registry defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Role(u8);
@@ -220,7 +233,21 @@ impl Registry {
     /// # Errors
     /// [`TreeFull`] beyond 2^20.
     pub fn new(credentials: &[Credential]) -> Result<Self, TreeFull> {
-        Tree::new(credentials.iter().map(Credential::leaf).collect(), DEPTH).map(Self)
+        Self::from_leaves(credentials.iter().map(Credential::leaf).collect())
+    }
+
+    /// The registry over these [leaves](Credential::leaf), in this order: what can be made from what an issuer publishes.
+    ///
+    /// # Errors
+    /// [`TreeFull`] beyond 2^20.
+    pub fn from_leaves(leaves: Vec<Fr>) -> Result<Self, TreeFull> {
+        Tree::new(leaves, DEPTH).map(Self)
+    }
+
+    /// The leaves in their order.
+    #[must_use]
+    pub fn leaves(&self) -> &[Fr] {
+        self.0.leaves()
     }
 
     /// The root.

@@ -12,6 +12,7 @@
 //!
 //! Nothing here runs in constant time: proving happens on the holder's own machine.
 
+pub mod forms;
 pub mod gadgets;
 pub mod identity;
 pub mod r1cs;

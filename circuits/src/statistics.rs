@@ -90,11 +90,15 @@ impl Table {
     /// # Errors
     /// [`InvalidStatement::Rows`] for none or more than 4,096.
     pub fn new(rows: &[Row], rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, InvalidStatement> {
+        Self::from_salted(rows.iter().map(|row| (*row, random(rng))).collect())
+    }
+
+    /// The table of these rows, each with its salt.
+    pub(crate) fn from_salted(rows: Vec<(Row, Fr)>) -> Result<Self, InvalidStatement> {
         let full = InvalidStatement::Rows { found: rows.len(), max: MAX_ROWS };
         if rows.is_empty() {
             return Err(full);
         }
-        let rows: Vec<(Row, Fr)> = rows.iter().map(|row| (*row, random(rng))).collect();
         let tree = Tree::new(rows.iter().map(|(row, salt)| row_leaf(row, *salt)).collect(), DEPTH);
         tree.map(|tree| Self { rows, tree }).map_err(|_| full)
     }
@@ -109,6 +113,11 @@ impl Table {
     #[must_use]
     pub const fn rows(&self) -> usize {
         self.rows.len()
+    }
+
+    /// The rows with their salts.
+    pub(crate) fn salted(&self) -> &[(Row, Fr)] {
+        &self.rows
     }
 
     /// The public parts and witnesses of all chunks, and the opening of the last commitment.

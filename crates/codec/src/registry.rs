@@ -130,6 +130,8 @@ object_types! {
     ZkProof = 0x0803, "zk-proof";
     /// The transcript of a setup by several parties, with the keys it has reached.
     ZkCeremony = 0x0804, "zk-ceremony";
+    /// Totals of a table with their proofs, one a chunk.
+    StatisticsAnswer = 0x0805, "statistics-answer";
     /// The secret behind a holder's nullifiers.
     HolderSecret = 0x0810, "holder-secret";
     /// A provider's secret key for signing record commitments.
@@ -140,6 +142,22 @@ object_types! {
     ProviderSignature = 0x0813, "provider-signature";
     /// What an issuer attests of a holder.
     Credential = 0x0814, "credential";
+    /// A holder as issuers and providers know them: the hash of the secret.
+    Holder = 0x0815, "holder";
+    /// An issuer's own list of persons and their credentials.
+    IssuerRegister = 0x0816, "issuer-register";
+    /// What an issuer publishes: the leaves of its credentials.
+    CredentialRegistry = 0x0817, "credential-registry";
+    /// Accredited providers by name and key.
+    ProviderRegistry = 0x0818, "provider-registry";
+    /// A record's commitment with a provider's signature for a holder.
+    SignedRecord = 0x0819, "signed-record";
+    /// A holder's signed resources and the secret that opens them.
+    HeldRecord = 0x081a, "held-record";
+    /// The rows of a table and their salts.
+    StatisticsTable = 0x081b, "statistics-table";
+    /// What is published of a table: columns, number of rows, root.
+    TableCommitment = 0x081c, "table-commitment";
     // 0x09: computing on encrypted columns
     /// A parameter set of packed BFV.
     FheParameters = 0x0901, "fhe-parameters";
