@@ -121,6 +121,36 @@ object_types! {
     ThresholdCiphertext = 0x070c, "threshold-ciphertext";
     /// A member's share of one decryption.
     DecryptionShare = 0x070d, "decryption-share";
+    /// A committee's door in a sealed file.
+    CommitteeDoor = 0x070e, "committee-door";
+    /// A signed wish to have a committee's door opened for a new identity.
+    RecoveryRequest = 0x070f, "recovery-request";
+    /// A guardian's signed word that it has seen a request.
+    RecoveryNotice = 0x0710, "recovery-notice";
+    /// The owner's signed word against a request.
+    RecoveryVeto = 0x0711, "recovery-veto";
+    /// A guardian's signed approval, with its share for the new identity.
+    RecoveryApproval = 0x0712, "recovery-approval";
+    /// The new identity's signed word that the door is open.
+    RecoveryCompletion = 0x0713, "recovery-completion";
+    /// What a committee is asked to rehearse on.
+    RehearsalCall = 0x0714, "rehearsal-call";
+    /// A member's answer to a rehearsal.
+    RehearsalAnswer = 0x0715, "rehearsal-answer";
+    /// The proof that enough members answered a rehearsal.
+    RehearsalProof = 0x0716, "rehearsal-proof";
+    /// A member's signed wish to have its share repaired.
+    RepairRequest = 0x0717, "repair-request";
+    /// Round 1 of a repair: a helper's share in parts.
+    RepairSplit = 0x0718, "repair-split";
+    /// Round 2 of a repair: a helper's sum of parts, or its complaints.
+    RepairSum = 0x0719, "repair-sum";
+    /// The end of a repair, signed by the member whose share was lost.
+    RepairClosing = 0x071a, "repair-closing";
+    /// The secret state of a member whose share is being repaired.
+    RepairState = 0x071b, "repair-state";
+    /// Everything public of a repair.
+    RepairTranscript = 0x071c, "repair-transcript";
     // 0x08: proofs in zero knowledge
     /// A Groth16 proving key of a statement.
     ZkProvingKey = 0x0801, "zk-proving-key";

@@ -47,5 +47,5 @@ pub use door::{Context, DoorKind, Opener, Opening, Recipient, Refusal, RefusalRe
 pub use doors::{Hinted, Passphrase};
 pub use file::{
     CoreHeader, DoorInfo, Doors, Inspection, MAX_CONTEXT, MAX_DOORS, OpenError, OpenReader, Opened, Plaintext, Rewrap,
-    RewrapError, SEGMENT_LEN, SealError, SealWriter, Sealer, SeekReader, inspect, open, open_into,
+    RewrapError, SEGMENT_LEN, SealError, SealWriter, Sealer, SeekReader, inspect, open, open_into, read_doors,
 };

@@ -8,7 +8,7 @@ use mediveil_seal::identity::{SealingKem, SealingKey, SealingPublicKey, SigningK
 use mediveil_seal::{
     ContentKey, Context, CoreHeader, DoorKind, Doors, Hinted, MAX_DOORS, OpenError, OpenReader, Opener, Opening,
     Passphrase, Recipient, RefusalReason, Rewrap, RewrapError, SEGMENT_LEN, SealError, Sealer, SeekReader, Stanza,
-    Suite, WrapError, inspect, open, open_into,
+    Suite, WrapError, inspect, open, open_into, read_doors,
 };
 use proptest::prelude::*;
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
@@ -464,6 +464,17 @@ fn inspect_tells_what_anybody_can_see() {
     let kinds: Vec<_> = seen.doors.iter().map(|d| d.kind.as_str()).collect();
     assert_eq!(kinds, ["hpke-p256", "passphrase"]);
     assert!(matches!(inspect(&mut Cursor::new(b"PK\x03\x04")), Err(OpenError::Malformed(_))));
+
+    // The head alone is enough to see the doors, and what they are bound to.
+    let mut rest = &sealed[..];
+    let (context, stanzas) = read_doors(&mut rest).unwrap();
+    assert_eq!(sealed.len() - rest.len(), head_len(&sealed));
+    assert_eq!(context.caller(), b"ward 3");
+    assert!(stanzas.iter().zip(&seen.doors).all(|(s, d)| s.kind == d.kind && s.body == d.body));
+    assert_eq!(stanzas.len(), 2);
+    let core_len = 12 + usize::from(u16::from_be_bytes([sealed[10], sealed[11]]));
+    assert_eq!(context.core_digest()[..], <sha2::Sha256 as sha2::Digest>::digest(&sealed[..core_len])[..]);
+    assert!(matches!(read_doors(&mut &sealed[..core_len]), Err(OpenError::Malformed(_) | OpenError::Io(_))));
 }
 
 /// Two files for one reader have nothing in common unless a hint was asked for.

@@ -161,6 +161,16 @@ pub enum ProtocolError {
     /// A message belongs to another session.
     #[error("a message belongs to another session")]
     WrongSession,
+    /// Too few members answered a rehearsal rightly.
+    #[error("{found} members answered rightly and {needed} are needed: have the shares of the others repaired")]
+    TooFewAnswers {
+        /// How many did.
+        found: usize,
+        /// How many must.
+        needed: u16,
+        /// Who gave wrong answers.
+        wrong: Vec<MemberId>,
+    },
     /// A member did something that it proves itself by its message.
     #[error("{0}")]
     Misdeed(Accusation),

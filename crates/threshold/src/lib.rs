@@ -6,6 +6,8 @@
 //! | [`deal`] | the key protocol: generation without a dealer, refresh, and resharing to another committee |
 //! | [`tdh2`] | encryption to a committee's key, decryption shares, combining |
 //! | [`guardians`] | a committee as a door of sealed files |
+//! | [`recovery`] | guardians open such a door for a new identity, after a delay in which the owner can veto |
+//! | [`rehearsal`] | proof that enough shares still work, without opening anything |
 //! | [`slip39`] | a secret on paper, in words |
 //!
 //! Protocols are values that turn messages into messages. The caller moves the bytes: every message is a
@@ -25,9 +27,13 @@ mod error;
 pub mod guardians;
 mod keys;
 mod proof;
+pub mod recovery;
+pub mod rehearsal;
 mod signed;
 pub mod slip39;
 pub mod tdh2;
+#[cfg(test)]
+mod testing;
 
 pub use committee::{Committee, CommitteeError, MAX_MEMBERS, MAX_PURPOSE, MemberId};
 pub use envelope::EpochKey;

@@ -42,7 +42,7 @@ pub use doors::{Doors, MAX_DOORS};
 pub use error::{OpenError, SealError};
 pub use open::{OpenReader, Opened, open, open_into};
 pub use plaintext::Plaintext;
-pub use rewrap::{DoorInfo, Inspection, Rewrap, RewrapError, inspect};
+pub use rewrap::{DoorInfo, Inspection, Rewrap, RewrapError, inspect, read_doors};
 pub use seal::{SealWriter, Sealer};
 pub use seek::SeekReader;
 pub use segment::SEGMENT_LEN;

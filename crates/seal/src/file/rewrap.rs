@@ -2,7 +2,7 @@
 
 use crate::file::open::{Layout, Unlocked};
 use crate::file::segment::SEALED_LEN;
-use crate::{CoreHeader, DoorKind, Doors, OpenError, Opener, Recipient, SealError, Stanza, Suite};
+use crate::{Context, CoreHeader, DoorKind, Doors, OpenError, Opener, Recipient, SealError, Stanza, Suite};
 use mediveil_codec::{Wire, read_wire};
 use rand_core::CryptoRng;
 use std::fmt;
@@ -104,6 +104,17 @@ pub enum RewrapError {
     /// The new doors cannot be made.
     #[error(transparent)]
     Seal(#[from] SealError),
+}
+
+/// The doors of a sealed file and what they are bound to, read without a key, for schemes that must look at a door before
+/// anybody can open it. Nothing here is authenticated. The reader is left at the first segment.
+///
+/// # Errors
+/// [`OpenError::Malformed`] if the head is not that of a sealed file.
+pub fn read_doors(sealed: &mut impl Read) -> Result<(Context, Vec<Stanza>), OpenError> {
+    let (core, core_bytes) = read_wire::<CoreHeader>(sealed)?;
+    let (doors, _) = read_wire::<Doors>(sealed)?;
+    Ok((core.door_context(&core_bytes), doors.stanzas().to_vec()))
 }
 
 /// What anybody can see of a sealed file. Nothing here is authenticated.
