@@ -425,3 +425,24 @@ impl<S: Statement> Ceremony<S> {
         Ok(ceremony)
     }
 }
+
+/// What a transcript's file says of itself. Nothing of it is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CeremonyInfo {
+    /// Who contributed, in order; the beacon's step last.
+    pub contributors: Vec<String>,
+    /// The beacon, if the ceremony is finished.
+    pub beacon: Option<Beacon>,
+}
+
+impl CeremonyInfo {
+    /// Reads the file of a transcript.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for other and damaged files.
+    pub fn read(file: &[u8]) -> Result<Self, DecodeError> {
+        let steps = CeremonyFile::decode(file)?.steps;
+        let beacon = steps.last().and_then(|step| step.beacon.clone());
+        Ok(Self { contributors: steps.into_iter().map(|step| step.who).collect(), beacon })
+    }
+}

@@ -349,3 +349,37 @@ impl<S: Statement> ProvingKey<S> {
         Self::new(file.key, file.header.origin)
     }
 }
+
+/// What a key file says of itself. Nothing of it is checked against a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Whether it is a proving key; else a verifying key.
+    pub proving: bool,
+    /// The name of the statement.
+    pub statement: String,
+    /// The digest of the statement's rows.
+    pub digest: [u8; 32],
+    /// Where the key comes from.
+    pub origin: Origin,
+    /// Public inputs of the statement.
+    pub inputs: usize,
+}
+
+impl KeyInfo {
+    /// Reads the file of a proving or verifying key.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for other and damaged files.
+    pub fn read(file: &[u8]) -> Result<Self, DecodeError> {
+        let proving = mediveil_codec::peek_type(file) == Some(ObjectType::ZkProvingKey);
+        let (header, vk) = if proving {
+            let file = ProvingKeyFile::<true>::decode(file)?;
+            (file.header, file.key.vk)
+        } else {
+            let file = VerifyingKeyFile::decode(file)?;
+            (file.header, file.key)
+        };
+        let Header { statement, digest, origin } = header;
+        Ok(Self { proving, statement, digest, origin, inputs: vk.gamma_abc_g1.len().saturating_sub(1) })
+    }
+}

@@ -18,6 +18,7 @@
 
 mod batch;
 pub mod ceremony;
+pub mod forms;
 mod json;
 mod keys;
 mod points;
@@ -28,7 +29,7 @@ mod solidity;
 
 pub use batch::BatchError;
 pub use json::JsonError;
-pub use keys::{KeyError, Origin, ProvingKey, Trust, VerifyingKey, hash_of};
+pub use keys::{KeyError, KeyInfo, Origin, ProvingKey, Trust, VerifyingKey, hash_of};
 pub use mediveil_circuits::{Scope, Statement, StatementId};
 pub use proof::{Proof, ProofFile, VerifyError};
 pub use prover::ProveError;

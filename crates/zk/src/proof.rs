@@ -160,6 +160,14 @@ impl ProofFile {
     }
 }
 
+impl ProofFile {
+    /// The proof and its public inputs as snarkjs' `proof.json` and `public.json`.
+    #[must_use]
+    pub fn to_snarkjs(&self) -> (serde_json::Value, serde_json::Value) {
+        (self.proof.to_snarkjs(), self.inputs.iter().map(ToString::to_string).collect())
+    }
+}
+
 impl PartialEq for ProofFile {
     fn eq(&self, other: &Self) -> bool {
         self.statement == other.statement && self.inputs == other.inputs && self.proof.points == other.proof.points
