@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Culprit {
     /// Someone who dealt shares, by its number in the committee that deals.
     Dealer(MemberId),
+    /// Someone who helps to repair a share.
+    Helper(MemberId),
     /// Someone who receives shares, by its number in the committee that holds the key afterwards.
     Receiver(MemberId),
 }
@@ -17,6 +19,7 @@ impl fmt::Display for Culprit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dealer(id) => write!(f, "dealer {id}"),
+            Self::Helper(id) => write!(f, "helper {id}"),
             Self::Receiver(id) => write!(f, "member {id}"),
         }
     }
@@ -48,7 +51,7 @@ pub enum Misdeed {
     OutsideGroup,
     /// The commitments in G1 and G2 are to different values.
     UnequalConstants,
-    /// What it deals is not its share of the old key.
+    /// What it deals or splits is not its share of the key.
     NotItsShare,
     /// The share for this member does not decrypt, or does not fit the commitment.
     WrongShare {
@@ -77,7 +80,7 @@ impl fmt::Display for Misdeed {
             Self::UnequalConstants => f.write_str("commits to two different values"),
             Self::NotItsShare => f.write_str("deals something other than its share of the key"),
             Self::WrongShare { receiver } => write!(f, "dealt a wrong share to member {receiver}"),
-            Self::FalseComplaint { dealer } => write!(f, "complained of dealer {dealer} without cause"),
+            Self::FalseComplaint { dealer } => write!(f, "complained of member {dealer} without cause"),
         }
     }
 }
@@ -161,6 +164,15 @@ pub enum ProtocolError {
     /// A message belongs to another session.
     #[error("a message belongs to another session")]
     WrongSession,
+    /// The helpers of a repair are not `needed` members other than the one whose share is lost.
+    #[error("a repair needs exactly {needed} helpers, all of them members other than the one that asks")]
+    Helpers {
+        /// How many there must be.
+        needed: u16,
+    },
+    /// A message answers another set of messages than those that are here: somebody shows different boards.
+    #[error("the message of {0} answers other messages than those here: compare the boards")]
+    OtherBoard(Culprit),
     /// Too few members answered a rehearsal rightly.
     #[error("{found} members answered rightly and {needed} are needed: have the shares of the others repaired")]
     TooFewAnswers {

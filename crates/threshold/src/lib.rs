@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Committee`] | who holds a key together, how many are needed, and for what |
 //! | [`deal`] | the key protocol: generation without a dealer, refresh, and resharing to another committee |
+//! | [`repair`] | a member's lost share again, from helpers who learn nothing |
 //! | [`tdh2`] | encryption to a committee's key, decryption shares, combining |
 //! | [`guardians`] | a committee as a door of sealed files |
 //! | [`recovery`] | guardians open such a door for a new identity, after a delay in which the owner can veto |
@@ -29,6 +30,7 @@ mod keys;
 mod proof;
 pub mod recovery;
 pub mod rehearsal;
+pub mod repair;
 mod signed;
 pub mod slip39;
 pub mod tdh2;
