@@ -1,9 +1,9 @@
 //! Attribute-based encryption against `rabe`'s AC17: 50 attributes, all of them needed, no numbers and no epochs.
 //!
 //! `rabe` is here for its speed only: it does not keep keys apart and must not protect anything. It encrypts without
-//! security against chosen ciphertexts; ours has it, and its opening is timed from the bytes of a door, subgroup checks
-//! included. `abe.encrypt.50` seals again and again under one authority, which remembers hashes of attributes;
-//! `abe.encrypt.50/first` is the first sealing under an authority.
+//! security against chosen ciphertexts; ours has it, and its opening is timed from the bytes of a door to the comparison of
+//! every row with its encapsulation made anew. `abe.encrypt.50` seals again and again under one authority, which keeps tables
+//! for the hashes of attributes, and so does `abe.decrypt.50` with one key; `/first` is the first time, tables included.
 //!
 //! `blst` spreads multi-exponentiations over all cores, and `rabe` uses one. For an equal comparison run it pinned:
 //! `taskset -c 0 cargo xtask bench abe`.

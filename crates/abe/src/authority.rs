@@ -6,12 +6,13 @@
 //! and files of two authorities never meet, whatever their attributes are called.
 
 use crate::attribute::{Attribute, Label};
+use crate::comb::Comb;
 use crate::epoch::Granularity;
 use crate::kem;
 use crate::key::AttributeKey;
 use crate::schema::{AttributeSet, MAX_DECLARED, NumberKind, Schema, SchemaError};
-use crate::scheme::{self, BaseTable, GT_LEN, PowerTable, Secret};
-use blstrs::{G1Affine, Gt, Scalar};
+use crate::scheme::{self, GT_LEN, PowerTable, RowTables, Secret};
+use blstrs::{Gt, Scalar};
 use ff::Field;
 use mediveil_codec::{DecodeError, Decoder, Encoder, ObjectType, Timestamp, Wire};
 use rand_core::CryptoRng;
@@ -74,6 +75,9 @@ pub enum AuthorityError {
     /// No whole epoch from now on ends by the expiry.
     #[error("the key would be expired already: no epoch of this authority from now on ends by {0}")]
     Expired(Timestamp),
+    /// The random numbers were unusable, which has a probability of about 2^-250.
+    #[error("the random numbers were unusable; try again")]
+    Random,
     /// A key with an emergency attribute that lives too long.
     #[error("`{0}` is for emergencies; a key with it lives at most 24 hours and must expire")]
     EmergencyTooLong(Attribute),
@@ -95,32 +99,42 @@ pub struct PublicParameters {
 pub(crate) struct Prepared {
     /// Powers of A.
     pub(crate) a: PowerTable,
-    /// Powers of B.
-    pub(crate) base: BaseTable,
-    hashes: Mutex<HashMap<Label, G1Affine>>,
+    pub(crate) tables: Arc<Tables>,
 }
 
-impl Prepared {
-    /// How many hashes are kept; beyond that, all are forgotten.
-    const MAX_HASHES: usize = 4096;
+/// The combs of B and of H of labels under an authority: made when they are first used, and kept. All of it is public.
+pub(crate) struct Tables {
+    authority: AuthorityId,
+    base: OnceLock<Option<Arc<Comb>>>,
+    labels: Mutex<HashMap<Label, Arc<Comb>>>,
+}
 
-    /// H of these labels, in affine coordinates. Labels that were hashed before are not hashed again.
-    pub(crate) fn hashes<'a>(&self, id: AuthorityId, labels: impl Iterator<Item = &'a Label>) -> Vec<G1Affine> {
+impl Tables {
+    /// How many labels are kept, at 3 KiB each; beyond that, all are forgotten.
+    const MAX_LABELS: usize = 4096;
+
+    pub(crate) fn new(authority: AuthorityId) -> Self {
+        Self { authority, base: OnceLock::new(), labels: Mutex::default() }
+    }
+
+    /// The combs of B and of these labels.
+    pub(crate) fn of<'a>(&self, labels: impl Iterator<Item = &'a Label>) -> Option<RowTables> {
+        let labels: Vec<_> = labels.collect();
         // A poisoned lock holds whole entries all the same.
-        let mut kept = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= Self::MAX_HASHES {
+        let mut kept = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= Self::MAX_LABELS {
             kept.clear();
         }
-        labels
-            .map(|label| match kept.get(label) {
-                Some(point) => *point,
-                None => {
-                    let point = G1Affine::from(scheme::hash(&id.0, label.as_bytes()));
-                    kept.insert(label.clone(), point);
-                    point
-                }
-            })
-            .collect()
+        let missing: Vec<_> = labels.iter().filter(|label| !kept.contains_key(**label)).collect();
+        let points: Vec<_> = missing.iter().map(|label| scheme::hash(&self.authority.0, label.as_bytes())).collect();
+        let combs = Comb::of(&scheme::to_affine(&points))?;
+        kept.extend(missing.into_iter().map(|label| Label::clone(label)).zip(combs.into_iter().map(Arc::new)));
+        let hashes = labels.iter().map(|label| kept.get(*label).cloned()).collect::<Option<_>>()?;
+        let base = self.base.get_or_init(|| {
+            let base = scheme::base(&self.authority.0).into();
+            Comb::of(&[base])?.pop().map(Arc::new)
+        });
+        Some(RowTables { base: base.clone()?, hashes })
     }
 }
 
@@ -163,11 +177,7 @@ impl PublicParameters {
     }
 
     pub(crate) fn prepared(&self) -> &Prepared {
-        self.prepared.get_or_init(|| Prepared {
-            a: PowerTable::new(&self.a),
-            base: BaseTable::new(&scheme::base(&self.id.0)),
-            hashes: Mutex::default(),
-        })
+        self.prepared.get_or_init(|| Prepared { a: PowerTable::new(&self.a), tables: Arc::new(Tables::new(self.id)) })
     }
 }
 
@@ -379,9 +389,9 @@ impl Authority {
         if attributes.plain().len() == 0 && attributes.numbers().len() == 0 {
             return Err(AuthorityError::NoAttributes);
         }
-        let base = &p.prepared().base;
         let r = Secret(kem::random_scalar(rng));
-        Ok(AttributeKey::issue(p, attributes, until, |hashes| scheme::generate_key(&self.alpha, base, hashes, &r)))
+        AttributeKey::issue(p, attributes, until, |tables| scheme::generate_key(&self.alpha, tables, &r))
+            .ok_or(AuthorityError::Random)
     }
 }
 

@@ -2,15 +2,18 @@
 
 use crate::access::{AccessTree, Gate};
 use crate::attribute::{Attribute, Label};
+use crate::comb::Comb;
 use crate::kem::{self, Binding, Ciphertext, random_scalar};
 use crate::lsss;
 use crate::policy::Policy;
 use crate::schema::Schema;
-use crate::scheme::{self, BaseTable, Coins, Header, KeyParts, PowerTable, Secret, Term};
+use crate::scheme::{self, Coins, Header, KeyParts, PowerTable, RowTables, Secret, Term};
 use blstrs::{G1Affine, G1Projective, G2Affine, G2Projective, Gt, Scalar};
 use ff::Field;
+use group::prime::PrimeCurveAffine;
 use group::{Curve, Group};
 use mediveil_rng::SeededRng;
+use std::sync::Arc;
 
 const ID: [u8; 32] = [9; 32];
 const NAMES: [&str; 3] = ["x:a", "x:b", "x:c"];
@@ -18,7 +21,6 @@ const NAMES: [&str; 3] = ["x:a", "x:b", "x:c"];
 struct World {
     alpha: Secret,
     a: PowerTable,
-    base: BaseTable,
     rng: SeededRng,
 }
 
@@ -27,17 +29,18 @@ impl World {
         let mut rng = SeededRng::from_u64(7);
         let alpha = Secret(random_scalar(&mut rng));
         let a = PowerTable::new(&scheme::public_key(&alpha));
-        Self { alpha, a, base: BaseTable::new(&scheme::base(&ID)), rng }
+        Self { alpha, a, rng }
     }
 
-    fn hash(label: &Label) -> G1Affine {
-        scheme::hash(&ID, label.as_bytes()).into()
+    fn tables(labels: &[Label]) -> RowTables {
+        let points: Vec<_> = labels.iter().map(|l| scheme::hash(&ID, l.as_bytes()).into()).collect();
+        let base = Comb::of(&[scheme::base(&ID).into()]).unwrap().remove(0);
+        RowTables { base: Arc::new(base), hashes: Comb::of(&points).unwrap().into_iter().map(Arc::new).collect() }
     }
 
     fn key(&mut self, labels: &[Label]) -> KeyParts {
         let r = Secret(random_scalar(&mut self.rng));
-        let hashes: Vec<_> = labels.iter().map(Self::hash).collect();
-        scheme::generate_key(&self.alpha, &self.base, &hashes, &r)
+        scheme::generate_key(&self.alpha, &Self::tables(labels), &r).unwrap()
     }
 
     fn coins(&mut self, tree: &AccessTree) -> Coins {
@@ -51,12 +54,12 @@ impl World {
 
     fn encapsulate(&mut self, tree: &AccessTree) -> (Header, Gt) {
         let coins = self.coins(tree);
-        (scheme::encapsulate(&self.base, &tree.rows, &hashes(tree), &coins), self.a.power(&coins.s1))
+        (scheme::encapsulate(&tables(tree), &tree.rows, &coins).unwrap(), self.a.power(&coins.s1))
     }
 }
 
-fn hashes(tree: &AccessTree) -> Vec<G1Affine> {
-    tree.rows.iter().map(|row| World::hash(&row.label)).collect()
+fn tables(tree: &AccessTree) -> RowTables {
+    World::tables(&tree.rows.iter().map(|row| row.label.clone()).collect::<Vec<_>>())
 }
 
 fn label(text: &str) -> Label {
@@ -255,7 +258,7 @@ fn reuse_of_an_attribute_is_sound() {
         if mistake {
             coins.s_prime[1] = coins.s_prime[0].clone();
         }
-        let header = scheme::encapsulate(&world.base, &tree.rows, &hashes(&tree), &coins);
+        let header = scheme::encapsulate(&tables(&tree), &tree.rows, &coins).unwrap();
         let g1 = |p: G1Affine| G1Projective::from(p);
         // Rows: X, A, X, B. Twice A, and the second X over the first.
         let rows = g1(header.rows[1]).double() + header.rows[2] - g1(header.rows[0]);
@@ -299,11 +302,10 @@ fn two_keys_never_combine() {
 fn genuine_keys_pass_and_changed_ones_do_not() {
     let mut world = World::new();
     let labels = [label("x:a"), label("x:b")];
-    let hashes: Vec<_> = labels.iter().map(World::hash).collect();
-    let (a, base) = (scheme::public_key(&world.alpha), scheme::base(&ID));
+    let (a, tables) = (scheme::public_key(&world.alpha), World::tables(&labels));
     let key = world.key(&labels);
     let weights = [[3; 16], [5; 16]];
-    let genuine = |key: &KeyParts| scheme::verify_key(&a, &base, &hashes, key, &weights);
+    let genuine = |key: &KeyParts| scheme::verify_key(&a, &tables, key, &weights);
     assert!(genuine(&key));
     let other = world.key(&labels);
     let mut changed = [key.clone(), key.clone(), key.clone(), key.clone()];
@@ -322,7 +324,6 @@ fn every_component_mauled_is_rejected() {
     let tree = tree("(x:a and x:b) or (x:a and x:c)");
     let labels = [label("x:a"), label("x:b")];
     let key = world.key(&labels);
-    let base = scheme::base(&ID);
     let gammas = lsss::reconstruct(&tree.root, &|r| labels.contains(&tree.rows[r].label)).unwrap();
     let terms: Vec<_> = gammas
         .into_iter()
@@ -331,11 +332,11 @@ fn every_component_mauled_is_rejected() {
             Term { row, component, occurrence: tree.rows[row].occurrence, gamma }
         })
         .collect();
-    let hashes = hashes(&tree);
+    let tables = tables(&tree);
     let binding = Binding::new(&ID, "p", Some(4), b"context");
-    let mut seal = || kem::encapsulate(&world.a, &world.base, &tree, &hashes, &binding, &mut world.rng).unwrap();
+    let mut seal = || kem::encapsulate(&world.a, &tables, &tree, &binding, &mut world.rng).unwrap();
     let ((good, secret), (other, _)) = (seal(), seal());
-    let open = |c: &Ciphertext, b: &Binding| kem::decapsulate(c, &key, &terms, &base, &tree, &hashes, b);
+    let open = |c: &Ciphertext, b: &Binding| kem::decapsulate(c, &key, &terms, &tables, &tree, b);
     assert_eq!(open(&good, &binding), Ok(secret));
 
     let mut bad = Vec::new();
@@ -359,9 +360,20 @@ fn every_component_mauled_is_rejected() {
     maul(&|c| c.header.rows.truncate(3));
     let generator = G1Projective::generator();
     let plus = |p: G1Affine, d: G1Projective| (G1Projective::from(p) + d).to_affine();
+    // Points of order 3, the smallest outside the subgroup: (0, 2) and (0, -2). Here they replace nothing that the coins do
+    // not give, even where three of them cancel in the sum that is decrypted.
+    let one = G1Affine::generator().x() * G1Affine::generator().x().invert().unwrap();
+    let small = G1Projective::from(G1Affine::from_raw_unchecked(one - one, one.double(), false));
+    assert!(bool::from(small.is_on_curve()) && bool::from((small.double() + small).is_identity()));
+    maul(&|c| (0..3).for_each(|i| c.header.rows[i] = plus(c.header.rows[i], small)));
+    maul(&|c| {
+        c.header.rows[0] = plus(c.header.rows[0], small);
+        c.header.rows[1] = plus(c.header.rows[1], -small);
+    });
     for i in 0..4 {
         maul(&|c| c.header.rows[i] = other.header.rows[i]);
         maul(&|c| c.header.rows[i] = plus(c.header.rows[i], generator));
+        maul(&|c| c.header.rows[i] = plus(c.header.rows[i], small));
         for j in 0..i {
             maul(&|c| c.header.rows.swap(i, j));
             maul(&|c| {

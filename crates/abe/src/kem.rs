@@ -7,19 +7,18 @@
 //! - c = sigma xor KDF(A^s1, binding); the ciphertext is c, c2, c3 and the rows, with points compressed;
 //! - the key is KDF(sigma, binding, all bytes of the ciphertext).
 //!
-//! Opening recovers sigma by the algebra, derives the coins again and checks that they give the ciphertext that was
-//! received: c2 and c3 are compared, and so are the rows by one random linear combination with 128-bit weights that are
-//! derived from sigma and every byte received, so nobody can choose rows after seeing the weights. All points
-//! have been checked to lie in their subgroups when they were decoded: outside them a combination would miss differences of
-//! small order. Whatever is wrong, the answer is the same [`Rejected`].
+//! Opening recovers sigma by the algebra, derives the coins again, encapsulates with them again and compares every point
+//! with the one that was received. Nothing is left to a random combination, so a point that lies on the curve but outside its
+//! subgroup is refused here like any other that is not what the coins give: rows need no subgroup check before. Whatever is
+//! wrong, the answer is the same [`Rejected`].
 //!
-//! KDF is HKDF-SHA-256 (RFC 5869) with one label a use. Coins and weights are the output of ChaCha20 keyed by it; a scalar
-//! takes 48 bytes, so its bias is below 2^-128.
+//! KDF is HKDF-SHA-256 (RFC 5869) with one label a use. Coins are the output of ChaCha20 keyed by it; a scalar takes 48
+//! bytes, so its bias is below 2^-128.
 
 use crate::access::AccessTree;
 use crate::lsss;
-use crate::scheme::{self, BaseTable, Coins, Header, KeyParts, PowerTable, Secret, Term};
-use blstrs::{G1Affine, G1Projective, Gt, Scalar};
+use crate::scheme::{self, Coins, Header, KeyParts, PowerTable, RowTables, Secret, Term};
+use blstrs::{Gt, Scalar};
 use chacha20::ChaCha20Rng;
 use hkdf::Hkdf;
 use rand_core::{CryptoRng, Rng, SeedableRng};
@@ -115,19 +114,18 @@ impl Ciphertext {
     }
 }
 
-/// A fresh key and its encapsulation. `hashes` are those of the tree's rows.
+/// A fresh key and its encapsulation. `tables` are of the labels of the tree's rows.
 pub(crate) fn encapsulate(
     a: &PowerTable,
-    base: &BaseTable,
+    tables: &RowTables,
     tree: &AccessTree,
-    hashes: &[G1Affine],
     binding: &Binding,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(Ciphertext, Zeroizing<[u8; 32]>), Rejected> {
     let mut sigma = Zeroizing::new([0; 32]);
     rng.fill_bytes(sigma.as_mut_slice());
     let coins = Coins::derive(&sigma, binding, tree);
-    let header = scheme::encapsulate(base, &tree.rows, hashes, &coins);
+    let header = scheme::encapsulate(tables, &tree.rows, &coins).ok_or(Rejected)?;
     // No mask exists for s1 = 0, which has probability 2^-255.
     let mask = mask(&a.power(&coins.s1), binding).ok_or(Rejected)?;
     let ciphertext = Ciphertext { masked: xor(&sigma, &mask), header };
@@ -135,26 +133,23 @@ pub(crate) fn encapsulate(
     Ok((ciphertext, key))
 }
 
-/// The key in a ciphertext whose points have been checked, with a key whose `terms` reconstruct the secret.
+/// The key in a ciphertext whose points lie on their curves, with a key whose `terms` reconstruct the secret.
 pub(crate) fn decapsulate(
     ciphertext: &Ciphertext,
     key: &KeyParts,
     terms: &[Term],
-    base: &G1Projective,
+    tables: &RowTables,
     tree: &AccessTree,
-    hashes: &[G1Affine],
     binding: &Binding,
 ) -> Result<Zeroizing<[u8; 32]>, Rejected> {
     let shared = scheme::decapsulate(&ciphertext.header, key, terms).ok_or(Rejected)?;
     let sigma = Zeroizing::new(xor(&ciphertext.masked, &*mask(&shared, binding).ok_or(Rejected)?));
     let coins = Coins::derive(&sigma, binding, tree);
-    let transcript = ciphertext.transcript(binding);
-    let mut rng = ChaCha20Rng::from_seed(*derive(&transcript, sigma.as_slice(), b"mediveil/abe/weights/v1"));
-    let weights: Vec<[u8; 16]> = tree.rows.iter().map(|_| weight(&mut rng)).collect();
-    if !scheme::is_encapsulation(&ciphertext.header, base, &tree.rows, hashes, &coins, &weights) {
+    // A^s1 needs no check of its own: it follows from the header.
+    if scheme::encapsulate(tables, &tree.rows, &coins).as_ref() != Some(&ciphertext.header) {
         return Err(Rejected);
     }
-    Ok(derive(&transcript, sigma.as_slice(), b"mediveil/abe/key/v1"))
+    Ok(derive(&ciphertext.transcript(binding), sigma.as_slice(), b"mediveil/abe/key/v1"))
 }
 
 /// A random 128-bit weight.

@@ -6,20 +6,21 @@
 use crate::access::AccessTree;
 use crate::attribute::{Label, prefixes};
 use crate::authority::{
-    AuthorityId, PublicParameters, decode_attribute, decode_granularity, decode_schema, encode_attribute, encode_schema,
+    AuthorityId, PublicParameters, Tables, decode_attribute, decode_granularity, decode_schema, encode_attribute,
+    encode_schema,
 };
 use crate::epoch::Granularity;
 use crate::kem;
 use crate::lsss;
 use crate::policy::Number;
 use crate::schema::{AttributeSet, MAX_ATTRIBUTES, Schema};
-use crate::scheme::{self, G1_LEN, G2_LEN, KeyParts, Term};
-use blstrs::{G1Affine, G1Projective};
+use crate::scheme::{self, G1_LEN, G2_LEN, KeyParts, RowTables, Term};
+use blstrs::G1Affine;
 use mediveil_codec::{DecodeError, Decoder, Encoder, ObjectType, Timestamp, Wire};
 use rand_core::CryptoRng;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 /// A key for a set of attributes, from one authority. Wiped on drop.
 pub struct AttributeKey {
@@ -31,9 +32,8 @@ pub struct AttributeKey {
     parts: KeyParts,
     /// The component of each label.
     components: HashMap<Label, usize>,
-    /// The hashes of the components' labels, made when a file first needs them.
-    hashes: Vec<OnceLock<G1Affine>>,
-    base: OnceLock<G1Projective>,
+    /// Those of the parameters it was issued under, or its own.
+    tables: Arc<Tables>,
 }
 
 impl AttributeKey {
@@ -48,24 +48,22 @@ impl AttributeKey {
         parameters: &PublicParameters,
         attributes: &AttributeSet,
         until: Option<u32>,
-        generate: impl FnOnce(&[G1Affine]) -> KeyParts,
-    ) -> Self {
+        generate: impl FnOnce(&RowTables) -> Option<KeyParts>,
+    ) -> Option<Self> {
         let (schema, granularity) = (parameters.schema().clone(), parameters.granularity());
         let labels = Self::labels(&schema, granularity, attributes, until);
-        let id = parameters.id();
-        let hashes = parameters.prepared().hashes(id, labels.iter());
-        let parts = generate(&hashes);
-        Self {
-            authority: id,
+        let tables = Arc::clone(&parameters.prepared().tables);
+        let parts = generate(&tables.of(labels.iter())?)?;
+        Some(Self {
+            authority: parameters.id(),
             granularity,
             schema,
             attributes: attributes.clone(),
             until,
             parts,
-            hashes: hashes.into_iter().map(OnceLock::from).collect(),
             components: labels.into_iter().zip(0..).collect(),
-            base: OnceLock::new(),
-        }
+            tables,
+        })
     }
 
     /// The authority that granted it.
@@ -109,39 +107,24 @@ impl AttributeKey {
     /// channel one does not trust: a key that fails would open nothing, or not all it should.
     #[must_use]
     pub fn is_genuine(&self, parameters: &PublicParameters, rng: &mut (impl CryptoRng + ?Sized)) -> bool {
-        let hashes: Vec<_> = self.hashes_in_order();
-        let weights: Vec<_> = hashes.iter().map(|_| kem::weight(rng)).collect();
+        let labels = Self::labels(&self.schema, self.granularity, &self.attributes, self.until);
+        let weights: Vec<_> = labels.iter().map(|_| kem::weight(rng)).collect();
         self.authority == parameters.id()
             && self.schema == *parameters.schema()
             && self.granularity == parameters.granularity()
-            && scheme::verify_key(parameters.a(), self.base(), &hashes, &self.parts, &weights)
-    }
-
-    fn hashes_in_order(&self) -> Vec<G1Affine> {
-        let labels = Self::labels(&self.schema, self.granularity, &self.attributes, self.until);
-        labels.iter().map(|label| self.hash(label)).collect()
-    }
-
-    pub(crate) fn base(&self) -> &G1Projective {
-        self.base.get_or_init(|| scheme::base(&self.authority.0))
+            && self
+                .tables
+                .of(labels.iter())
+                .is_some_and(|tables| scheme::verify_key(parameters.a(), &tables, &self.parts, &weights))
     }
 
     pub(crate) const fn parts(&self) -> &KeyParts {
         &self.parts
     }
 
-    /// H of a label; kept if the key has it.
-    fn hash(&self, label: &Label) -> G1Affine {
-        let fresh = || scheme::hash(&self.authority.0, label.as_bytes()).into();
-        match self.components.get(label).and_then(|c| self.hashes.get(*c)) {
-            Some(kept) => *kept.get_or_init(fresh),
-            None => fresh(),
-        }
-    }
-
-    /// H of the labels of a tree's rows.
-    pub(crate) fn row_hashes(&self, tree: &AccessTree) -> Vec<G1Affine> {
-        tree.rows.iter().map(|row| self.hash(&row.label)).collect()
+    /// The combs of the labels of a tree's rows.
+    pub(crate) fn row_tables(&self, tree: &AccessTree) -> Option<RowTables> {
+        self.tables.of(tree.rows.iter().map(|row| &row.label))
     }
 
     /// The fewest rows with which this key reconstructs the secret of the tree, or `None` if it does not satisfy it.
@@ -198,7 +181,7 @@ impl Wire for AttributeKey {
         let labels = Self::labels(&schema, granularity, &attributes, until);
         let sk2 = scheme::g2_from_bytes(&d.byte_array::<G2_LEN>()?).ok_or_else(|| d.invalid("not a point of G2"))?;
         let bytes = d.bytes(labels.len().saturating_add(1).saturating_mul(G1_LEN))?;
-        let points = decode_points(d, bytes)?;
+        let points = decode_points(d, bytes, scheme::g1_from_bytes)?;
         let (sk0, sk) = points.split_first().ok_or_else(|| d.invalid("not a key for its attributes"))?;
         if sk.len() != labels.len() {
             return Err(d.invalid("not a key for its attributes"));
@@ -210,20 +193,23 @@ impl Wire for AttributeKey {
             attributes,
             until,
             parts: KeyParts { sk0: *sk0, sk2, sk: sk.to_vec() },
-            hashes: labels.iter().map(|_| OnceLock::new()).collect(),
             components: labels.into_iter().zip(0..).collect(),
-            base: OnceLock::new(),
+            tables: Arc::new(Tables::new(authority)),
         })
     }
 }
 
-/// Points of G1 that stand one after the other, each checked.
-pub(crate) fn decode_points(d: &Decoder<'_>, bytes: &[u8]) -> Result<Vec<G1Affine>, DecodeError> {
+/// Points of G1 that stand one after the other, each read by `read`.
+pub(crate) fn decode_points(
+    d: &Decoder<'_>,
+    bytes: &[u8],
+    read: fn(&[u8; G1_LEN]) -> Option<G1Affine>,
+) -> Result<Vec<G1Affine>, DecodeError> {
     let (points, rest) = bytes.as_chunks::<G1_LEN>();
     if !rest.is_empty() {
         return Err(d.invalid("a part of a point"));
     }
-    points.iter().map(|p| scheme::g1_from_bytes(p).ok_or_else(|| d.invalid("not a point of G1"))).collect()
+    points.iter().map(|p| read(p).ok_or_else(|| d.invalid("not a point of G1"))).collect()
 }
 
 fn decode_attributes(d: &mut Decoder<'_>, schema: &Schema) -> Result<AttributeSet, DecodeError> {

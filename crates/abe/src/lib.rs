@@ -52,11 +52,13 @@
 //!
 //! [`policy`] is the language, [`attribute`] how attributes are encoded, [`schema`] what an authority declares, [`authority`]
 //! and [`key`] who holds what, [`epoch`] time, [`door`] the joint to sealed files, [`explain`] why a door stays shut. Private:
-//! `access` (policy to gates), `lsss` (secret sharing), `scheme` (the algebra), `kem` (Fujisaki-Okamoto).
+//! `access` (policy to gates), `lsss` (secret sharing), `scheme` (the algebra), `comb` (many multiplications at once), `kem`
+//! (Fujisaki-Okamoto).
 
 mod access;
 pub mod attribute;
 pub mod authority;
+mod comb;
 pub mod door;
 pub mod epoch;
 pub mod explain;

@@ -23,10 +23,12 @@
 //! and the label, so nobody knows a discrete logarithm of an attribute. Keys are linear in alpha and r: authorities that
 //! hold Shamir shares of alpha can issue partial keys that combine by interpolation.
 //!
-//! Multiplications by secret scalars in G1 and G2 are `blst`'s constant-time ones. The power in GT takes the same steps for
-//! every exponent, but looks up a table by its bits; the exponent is the one-time s1 of a sealing.
+//! Multiplications by secret scalars in G1 and G2 take the same steps for every scalar and read whole tables
+//! ([`comb`](crate::comb)). The power in GT takes the same steps for every exponent, but looks up a table by its bits; the
+//! exponent is the one-time s1 of a sealing.
 
 use crate::access::Row;
+use crate::comb::{self, Comb, Digits};
 use blst::MultiPoint;
 use blstrs::{Bls12, Compress, G1Affine, G1Projective, G2Affine, G2Prepared, G2Projective, Gt, Scalar};
 use ff::Field;
@@ -34,6 +36,7 @@ use group::prime::PrimeCurveAffine;
 use group::{Curve, Group};
 use pairing::{MillerLoopResult, MultiMillerLoop};
 use std::hint::black_box;
+use std::sync::{Arc, OnceLock};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
@@ -94,34 +97,28 @@ impl Drop for KeyParts {
     }
 }
 
-/// A key for the attributes with these hashes. `alpha` may be a share of a master secret.
-pub(crate) fn generate_key(alpha: &Secret, base: &BaseTable, hashes: &[G1Affine], r: &Secret) -> KeyParts {
-    let mut points = Vec::with_capacity(hashes.len().saturating_add(1));
-    points.push(G1Projective::generator() * alpha.0 + base.power(&r.0));
-    points.extend(hashes.iter().map(|h| G1Projective::from(h) * r.0));
-    let mut sk = to_affine(&points);
-    let sk0 = if sk.is_empty() { G1Affine::identity() } else { sk.remove(0) };
-    KeyParts { sk0, sk2: (G2Projective::generator() * r.0).to_affine(), sk }
+/// A key for the attributes with these hashes. `alpha` may be a share of a master secret. `None` has probability 2^-250.
+pub(crate) fn generate_key(alpha: &Secret, tables: &RowTables, r: &Secret) -> Option<KeyParts> {
+    let digits = Digits::new(&r.0);
+    let powers: Vec<_> = std::iter::once(&tables.base).chain(&tables.hashes).map(|comb| [(&**comb, &digits)]).collect();
+    let mut sk = comb::products(&powers)?;
+    let sk0 = (G1Projective::generator() * alpha.0 + sk.first()?).to_affine();
+    sk.remove(0);
+    Some(KeyParts { sk0, sk2: g2_power(r).into(), sk })
 }
 
 /// Whether the parts are a key for the attributes with these hashes under A: e(sk0, g2) = A e(B, sk2), and
 /// `e(sk_u, g2) = e(H(u), sk2)` for all u at once, by a linear combination with the given random 128-bit weights.
-pub(crate) fn verify_key(
-    a: &Gt,
-    base: &G1Projective,
-    hashes: &[G1Affine],
-    key: &KeyParts,
-    weights: &[[u8; 16]],
-) -> bool {
-    if key.sk.len() != hashes.len() || weights.len() != hashes.len() {
+pub(crate) fn verify_key(a: &Gt, tables: &RowTables, key: &KeyParts, weights: &[[u8; 16]]) -> bool {
+    if key.sk.len() != tables.hashes.len() || weights.len() != tables.hashes.len() {
         return false;
     }
-    let minus_g2 = G2Prepared::from(-G2Affine::generator());
-    let sk2 = G2Prepared::from(key.sk2);
-    let head = product(&[(base.to_affine(), sk2.clone()), (key.sk0, minus_g2.clone())]);
+    let minus_g2 = -G2Affine::generator();
+    let head = product(&[(*tables.base.point(), key.sk2), (key.sk0, minus_g2)]);
     let keys = weighted_sum(&key.sk, weights).to_affine();
-    let expected = weighted_sum(hashes, weights).to_affine();
-    head + a == Gt::identity() && product(&[(expected, sk2), (keys, minus_g2)]) == Gt::identity()
+    let hashes: Vec<_> = tables.hashes.iter().map(|comb| *comb.point()).collect();
+    let expected = weighted_sum(&hashes, weights).to_affine();
+    head + a == Gt::identity() && product(&[(expected, key.sk2), (keys, minus_g2)]) == Gt::identity()
 }
 
 /// The scalars of one encapsulation.
@@ -141,58 +138,25 @@ pub(crate) struct Header {
     pub(crate) rows: Vec<G1Affine>,
 }
 
-/// The header for these coins. `hashes` are H(pi(i)) of the rows.
-pub(crate) fn encapsulate(base: &BaseTable, rows: &[Row], hashes: &[G1Affine], coins: &Coins) -> Header {
-    let points: Vec<_> = rows
+/// Combs of B and of H of some labels, in their order.
+#[derive(Clone)]
+pub(crate) struct RowTables {
+    pub(crate) base: Arc<Comb>,
+    pub(crate) hashes: Vec<Arc<Comb>>,
+}
+
+/// The header for these coins. `tables` are of the rows' labels. `None` has probability 2^-250.
+pub(crate) fn encapsulate(tables: &RowTables, rows: &[Row], coins: &Coins) -> Option<Header> {
+    let s_prime: Vec<_> = coins.s_prime.iter().map(|s| Digits::new(&s.0)).collect();
+    let shares: Vec<_> = coins.shares.iter().map(|s| Digits::new(&s.0)).collect();
+    let terms = rows
         .iter()
-        .zip(hashes)
-        .zip(&coins.shares)
-        .filter_map(|((row, hash), share)| {
-            let s_prime = coins.s_prime.get(row.occurrence)?;
-            Some(base.power(&share.0) + G1Projective::from(hash) * s_prime.0)
-        })
-        .collect();
-    let (c2, c3) = g2_parts(coins);
-    Header { c2, c3, rows: to_affine(&points) }
-}
-
-/// c2 and c3 for these coins.
-fn g2_parts(coins: &Coins) -> (G2Affine, Vec<G2Affine>) {
-    let power = |s: &Secret| (G2Projective::generator() * s.0).to_affine();
-    (power(&coins.s1), coins.s_prime.iter().map(power).collect())
-}
-
-/// Whether these coins give this header: c2 and c3 exactly, and the rows by a linear combination with these 128-bit
-/// weights. All points must lie in their subgroups; then, for weights that are random and independent of the header, a
-/// header with another row passes with probability 2^-128.
-///
-/// The secret A^s1 needs no check of its own: it follows from c2 and the rows.
-pub(crate) fn is_encapsulation(
-    header: &Header,
-    base: &G1Projective,
-    rows: &[Row],
-    hashes: &[G1Affine],
-    coins: &Coins,
-    weights: &[[u8; 16]],
-) -> bool {
-    let lengths = [header.rows.len(), hashes.len(), coins.shares.len(), weights.len()];
-    if lengths.iter().any(|n| *n != rows.len()) || g2_parts(coins) != (header.c2, header.c3.clone()) {
-        return false;
-    }
-    let mut base_power = Scalar::ZERO;
-    let mut products = Vec::with_capacity(rows.len());
-    for ((row, weight), share) in rows.iter().zip(weights).zip(&coins.shares) {
-        let Some(s_prime) = coins.s_prime.get(row.occurrence) else { return false };
-        let weight = short_scalar(weight);
-        base_power += weight * share.0;
-        products.push(weight * s_prime.0);
-    }
-    let expected = match coins.s_prime.as_slice() {
-        // One occurrence: a short sum, and one multiplication.
-        [only] => weighted_sum(hashes, weights) * only.0,
-        _ => sum_of_products(hashes, &products),
-    };
-    weighted_sum(&header.rows, weights) == base * base_power + expected
+        .zip(&tables.hashes)
+        .zip(&shares)
+        .map(|((row, hash), share)| Some([(&*tables.base, share), (&**hash, s_prime.get(row.occurrence)?)]));
+    let terms = terms.collect::<Option<Vec<_>>>()?;
+    let c3 = coins.s_prime.iter().map(|s| g2_power(s).into()).collect();
+    Some(Header { c2: g2_power(&coins.s1).into(), c3, rows: comb::products(&terms)? })
 }
 
 /// One row that takes part in a decapsulation.
@@ -209,8 +173,10 @@ pub(crate) struct Term {
 }
 
 /// What the pairings give for these terms: A^s1 if the terms are a reconstruction, and `None` for a term that is not there.
+///
+/// The header's points need only lie on the curve: the pairing with `sk2` is a homomorphism on all of it.
 pub(crate) fn decapsulate(header: &Header, key: &KeyParts, terms: &[Term]) -> Option<Gt> {
-    let mut pairs = vec![(key.sk0, G2Prepared::from(header.c2))];
+    let mut pairs = vec![(key.sk0, header.c2)];
     let last = terms.iter().map(|t| t.occurrence).max()?;
     for (occurrence, c3) in header.c3.iter().enumerate().take(last.saturating_add(1)) {
         let (mut points, mut gammas) = (Vec::new(), Vec::new());
@@ -219,17 +185,18 @@ pub(crate) fn decapsulate(header: &Header, key: &KeyParts, terms: &[Term]) -> Op
             gammas.push(term.gamma);
         }
         if !points.is_empty() {
-            pairs.push((sum_of_products(&points, &gammas).to_affine(), G2Prepared::from(*c3)));
+            pairs.push((sum_of_products(&points, &gammas).to_affine(), *c3));
         }
     }
     let rows = terms.iter().map(|t| header.rows.get(t.row).copied()).collect::<Option<Vec<_>>>()?;
     let gammas: Vec<_> = terms.iter().map(|t| t.gamma).collect();
-    pairs.push(((-sum_of_products(&rows, &gammas)).to_affine(), G2Prepared::from(key.sk2)));
+    pairs.push(((-sum_of_products(&rows, &gammas)).to_affine(), key.sk2));
     (last < header.c3.len()).then(|| product(&pairs))
 }
 
 /// The product of pairings: one Miller loop each, one final exponentiation.
-fn product(pairs: &[(G1Affine, G2Prepared)]) -> Gt {
+fn product(pairs: &[(G1Affine, G2Affine)]) -> Gt {
+    let pairs: Vec<_> = pairs.iter().map(|(p, q)| (*p, G2Prepared::from(*q))).collect();
     let pairs: Vec<_> = pairs.iter().map(|(p, q)| (p, q)).collect();
     Bls12::multi_miller_loop(&pairs).final_exponentiation()
 }
@@ -268,18 +235,17 @@ impl PowerTable {
     }
 }
 
-/// Multiples of B: for each of 52 windows of 5 bits, 1 to 16 times B 2^(5 w). A product is then 52 additions, half the
-/// work of `blst`'s multiplication of any point. Each window reads its whole row of the table, so time and memory access do
-/// not depend on the scalar.
-#[derive(Clone)]
-pub(crate) struct BaseTable(Vec<[G1Affine; 16]>);
+/// Multiples of g2: for each of 52 windows of 5 bits, 1 to 16 times g2 2^(5 w). A product is then 52 additions, a third of
+/// the work of `blst`'s multiplication of any point. Each window reads its whole row of the table, so time and memory
+/// access do not depend on the scalar.
+struct GeneratorTable(Vec<[G2Affine; 16]>);
 
-impl BaseTable {
+impl GeneratorTable {
     const WINDOWS: usize = 52;
 
-    pub(crate) fn new(base: &G1Projective) -> Self {
+    fn new() -> Self {
         let mut points = Vec::with_capacity(Self::WINDOWS.saturating_mul(16));
-        let mut step = *base;
+        let mut step = G2Projective::generator();
         for _ in 0..Self::WINDOWS {
             let mut multiple = step;
             for _ in 0..16 {
@@ -289,14 +255,15 @@ impl BaseTable {
             // The last pushed is 16 times the step; the next window's step is twice that.
             step = points.last().copied().unwrap_or(step).double();
         }
-        Self(to_affine(&points).as_chunks::<16>().0.to_vec())
+        let mut affine = vec![G2Affine::identity(); points.len()];
+        G2Projective::batch_normalize(&points, &mut affine);
+        Self(affine.as_chunks::<16>().0.to_vec())
     }
 
-    /// B^s.
-    pub(crate) fn power(&self, s: &Scalar) -> G1Projective {
+    fn power(&self, s: &Scalar) -> G2Projective {
         let bytes = Zeroizing::new(s.to_bytes_le());
         let bit = |i: usize| bytes.get(i / 8).map_or(0, |byte| byte >> (i % 8) & 1);
-        let mut sum = G1Projective::identity();
+        let mut sum = G2Projective::identity();
         let mut carry = 0_u8;
         for (window, row) in self.0.iter().enumerate() {
             let at = window.saturating_mul(5);
@@ -307,7 +274,7 @@ impl BaseTable {
             let negative = Choice::from(16_u8.wrapping_sub(digit) >> 7);
             carry = negative.unwrap_u8();
             let magnitude = u8::conditional_select(&digit, &32_u8.wrapping_sub(digit), negative);
-            let mut point = G1Affine::identity();
+            let mut point = G2Affine::identity();
             for (entry, multiple) in row.iter().zip(1_u8..) {
                 point.conditional_assign(entry, magnitude.ct_eq(&multiple));
             }
@@ -317,6 +284,12 @@ impl BaseTable {
         }
         sum
     }
+}
+
+/// g2^s.
+fn g2_power(s: &Secret) -> G2Projective {
+    static TABLE: OnceLock<GeneratorTable> = OnceLock::new();
+    TABLE.get_or_init(GeneratorTable::new).power(&s.0)
 }
 
 /// An element of GT as bytes: torus-compressed (`blstrs`). `None` for the identity, which has no such form.
@@ -340,6 +313,11 @@ pub(crate) fn g1_from_bytes(bytes: &[u8; G1_LEN]) -> Option<G1Affine> {
     Option::from(G1Affine::from_compressed(bytes)).filter(|p: &G1Affine| !bool::from(p.is_identity()))
 }
 
+/// The point of the curve with this compressed form, in the subgroup or not; never the identity.
+pub(crate) fn g1_from_bytes_on_curve(bytes: &[u8; G1_LEN]) -> Option<G1Affine> {
+    Option::from(G1Affine::from_compressed_unchecked(bytes)).filter(|p: &G1Affine| !bool::from(p.is_identity()))
+}
+
 /// The point of the subgroup with this compressed form; never the identity.
 pub(crate) fn g2_from_bytes(bytes: &[u8; G2_LEN]) -> Option<G2Affine> {
     Option::from(G2Affine::from_compressed(bytes)).filter(|p: &G2Affine| !bool::from(p.is_identity()))
@@ -361,13 +339,6 @@ pub(crate) fn to_affine(points: &[G1Projective]) -> Vec<G1Affine> {
             point
         })
         .collect()
-}
-
-/// The scalar with these 128 bits, little-endian.
-fn short_scalar(bytes: &[u8; 16]) -> Scalar {
-    let mut wide = [0; 32];
-    wide.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-    Option::from(Scalar::from_bytes_le(&wide)).unwrap_or(Scalar::ZERO)
 }
 
 /// The sum of `weight_i P_i` for 128-bit weights, in variable time.
@@ -424,12 +395,10 @@ mod tests {
 
     #[test]
     fn tables_give_the_same_powers_as_blstrs() {
-        let point = base(&[3; 32]);
-        let table = BaseTable::new(&point);
         let a = public_key(&Secret(Scalar::from(5)));
         let powers = PowerTable::new(&a);
         for s in scalars() {
-            assert_eq!(table.power(&s), point * s);
+            assert_eq!(g2_power(&Secret(s)), G2Projective::generator() * s);
             assert_eq!(powers.power(&Secret(s)), a * s);
         }
     }

@@ -230,6 +230,25 @@ fn a_changed_door_or_another_file_is_refused() {
             other => panic!("{other:?}"),
         }
     }
+    // A row on the curve and outside the subgroup: the door is damaged, and says so. (Small x with y: nearly all lie outside.)
+    let encoded = PolicyDoor::decode(&door.body).unwrap().encode();
+    assert_eq!(encoded, door.body);
+    let mut outside = 0;
+    for x in 1..20 {
+        let mut changed = door.clone();
+        // The last row stands before the wrapped key: 48 bytes with their two of CBOR's.
+        let row = changed.body.len() - 50 - 48;
+        changed.body[row..row + 48].fill(0);
+        (changed.body[row], changed.body[row + 47]) = (0x80, x);
+        let (reason, why) = w.refusal(&key, &changed);
+        assert_eq!(
+            (reason, PolicyDoor::decode(&changed.body).is_err()),
+            (RefusalReason::Malformed, true),
+            "{x}: {why}"
+        );
+        outside += usize::from(why.contains("not a point of G1"));
+    }
+    assert_eq!(outside, 19);
     let other_kind = Stanza { kind: mediveil_seal::DoorKind::PASSPHRASE, body: door.body.clone() };
     assert!(matches!(key.open_stanza(&other_kind, &w.context), Opening::NotMine));
     let garbage = Stanza { kind: mediveil_seal::DoorKind::POLICY, body: vec![1, 2, 3] };
