@@ -123,6 +123,8 @@ pub struct PublicKeySet {
     pub(crate) transcript: [u8; 32],
     /// By member: its share times G. Follows from the commitment.
     verification: Vec<G1Affine>,
+    /// Follows from all the rest.
+    digest: [u8; 32],
 }
 
 pub(crate) struct SetParts {
@@ -148,7 +150,10 @@ impl PublicKeySet {
         }
         let verification = commitment.at_all(committee.size());
         let identity = verification.iter().chain(&commitment.0).any(|p| bool::from(p.is_identity()));
-        (!identity).then_some(Self { committee, epoch, key, commitment, encryption, session, transcript, verification })
+        let digest = [0; 32];
+        let mut set = Self { committee, epoch, key, commitment, encryption, session, transcript, verification, digest };
+        set.digest = set.hash();
+        (!identity).then_some(set)
     }
 
     /// The committee that holds the key.
@@ -177,7 +182,11 @@ impl PublicKeySet {
 
     /// SHA-256 over the whole set: shares, proofs and messages of an epoch are bound to it.
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
+    pub const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    fn hash(&self) -> [u8; 32] {
         let fields = Fields::new("mediveil/threshold/set/v1")
             .add(&self.committee.digest())
             .add(&self.epoch.to_be_bytes())

@@ -36,6 +36,8 @@ pub mod slip39;
 pub mod tdh2;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod wire;
 
 pub use committee::{Committee, CommitteeError, MAX_MEMBERS, MAX_PURPOSE, MemberId};
 pub use envelope::EpochKey;

@@ -15,7 +15,7 @@
 //! GLOBECOM 2003). The purpose of the key is in its [`id`](PublicKey::id), which all hashes take in: shares and
 //! ciphertexts for one purpose, key or associated data are of no use for another.
 
-use crate::algebra::{Secret, base_mul, decode_point, encode_point, lagrange, linear_combination, mul};
+use crate::algebra::{Secret, ShortWeights, base_mul, decode_point, encode_point, lagrange, linear_combination, mul};
 use crate::proof::{Equality, Fields, Proof};
 use crate::{KeyShare, MemberId, PublicKey, PublicKeySet};
 use blstrs::{G1Affine, G1Projective, Scalar};
@@ -308,6 +308,13 @@ fn interpolate(set: &PublicKeySet, shares: &[DecryptionShare]) -> Result<G1Affin
     let strangers: Vec<_> = members.iter().copied().filter(|id| set.verification(*id).is_none()).collect();
     if !strangers.is_empty() {
         return Err(DecryptError::WrongShares(strangers));
+    }
+    if let Some(weights) = ShortWeights::new(&members) {
+        let points = shares.iter().map(|share| share.point);
+        let terms: Vec<_> =
+            points.zip(weights.integers).map(|(p, (negative, k))| (if negative { -p } else { p }, k)).collect();
+        let sum = linear_combination(&Scalar::ZERO, &terms).into();
+        return Ok(if weights.factor == Scalar::ONE { sum } else { mul(&sum, &weights.factor) });
     }
     let coefficients = lagrange(&members, 0).unwrap_or_default();
     let terms: Vec<_> = shares.iter().map(|s| s.point).zip(coefficients).collect();

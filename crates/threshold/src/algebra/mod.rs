@@ -10,8 +10,8 @@ pub(crate) mod poly;
 pub(crate) mod scalar;
 
 pub(crate) use multi::{linear_combination, to_affine};
-pub(crate) use point::{decode_point, decode_point_on_curve, encode_point};
-pub(crate) use poly::{Commitment, Polynomial, lagrange};
+pub(crate) use point::{decode_point, decode_wide_point, encode_point, encode_wide_point};
+pub(crate) use poly::{Commitment, Polynomial, ShortWeights, lagrange};
 pub(crate) use scalar::{SCALAR_LEN, Secret, random_scalar, scalar_from_bytes, weight};
 
 use blstrs::{G1Affine, G1Projective, Scalar};

@@ -1,7 +1,7 @@
 //! Sums of many multiples of points, in variable time: for public values only.
 //!
-//! Straus's method with signed windows of width 5 (Möller 2001, "Algorithms for multi-exponentiation", §4): some 50
-//! additions for a point with a full scalar and 30 with one of 128 bits. The generator has a larger table made once,
+//! Straus's method with signed windows of width 5, or 4 if all scalars are short (Möller 2001, "Algorithms for
+//! multi-exponentiation", §4): some 50 additions for a point with a full scalar and 30 with one of 128 bits. The generator has a larger table made once,
 //! for itself and for 2^128 G, so that an equation with a 128-bit challenge needs 128 doublings. One thread: the callers'
 //! sums are short, and waking others costs more than it saves.
 
@@ -11,7 +11,9 @@ use group::Group;
 use group::prime::PrimeCurveAffine;
 use std::sync::OnceLock;
 
+/// The width of the windows for scalars of any length, and of those below 2^128.
 const WINDOW: u32 = 5;
+const SHORT_WINDOW: u32 = 4;
 const BASE_WINDOW: u32 = 8;
 
 /// Affine coordinates of many points, with one inversion. The identity stays the identity.
@@ -123,15 +125,17 @@ fn halves(scalar: &Scalar) -> [Scalar; 2] {
 /// `base` G + the sum of `k_i` `P_i`, in variable time. Correct for every point of the curve, with the scalars read as
 /// integers below r.
 pub(crate) fn linear_combination(base: &Scalar, terms: &[(G1Affine, Scalar)]) -> G1Projective {
-    let mut tables = Vec::new();
+    let short = terms.iter().all(|(_, scalar)| scalar.to_bytes_le().iter().skip(16).all(|byte| *byte == 0));
+    let window = if short { SHORT_WINDOW } else { WINDOW };
+    let mut tables = Vec::with_capacity(terms.len() << (window - 2));
     for (point, _) in terms {
-        odd_multiples(point.into(), WINDOW, &mut tables);
+        odd_multiples(point.into(), window, &mut tables);
     }
     let tables = to_affine(&tables);
     let mut rows: Vec<(&[G1Affine], Vec<i16>)> = tables
-        .chunks(1 << (WINDOW - 2))
+        .chunks(1 << (window - 2))
         .zip(terms)
-        .map(|(table, (_, scalar))| (table, signed_digits(scalar, WINDOW)))
+        .map(|(table, (_, scalar))| (table, signed_digits(scalar, window)))
         .collect();
     if *base != Scalar::ZERO {
         for (table, half) in base_tables().iter().zip(halves(base)) {

@@ -87,6 +87,8 @@ mod transcript;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::damage;
 
 pub use cut_off::{Board, CutOff, Entry};
 pub use outcome::{Checked, Outcome};

@@ -2,7 +2,8 @@
 
 use super::cut_off::{Message, scope};
 use super::{Board, Enrolments, Plan, Session};
-use crate::algebra::{Commitment, Polynomial, Secret, decode_point_on_curve, encode_point};
+use crate::algebra::point::is_compressed;
+use crate::algebra::{Commitment, Polynomial, Secret, decode_wide_point, encode_wide_point};
 use crate::envelope::{OwnedPoint, Route, SealedScalar};
 use crate::proof::{Fields, Proof};
 use crate::{Accusation, Committee, Content, Culprit, KeyShare, MAX_MEMBERS, MemberId, Misdeed, ProtocolError, Signed};
@@ -24,7 +25,8 @@ pub struct Package {
     pub(super) dealer: MemberId,
     /// The cut-off of round 0 that this answers.
     pub(super) enrolments: [u8; 32],
-    /// Points of the curve; see the module's words on points outside the group.
+    /// Points of the curve, uncompressed on the wire: a member reads `needed` of them from each dealer. See the module's
+    /// words on points outside the group.
     pub(super) commitment: Commitment,
     /// The constant in G2: for a new key only.
     pub(super) constant2: Option<G2Affine>,
@@ -44,7 +46,7 @@ fn ephemeral_context(session: &Session, dealer: MemberId) -> Fields {
 
 impl Content for Package {
     const TYPE: ObjectType = ObjectType::Dealing;
-    const MAX: usize = 1024 + MAX_MEMBERS as usize * 104;
+    const MAX: usize = 1024 + MAX_MEMBERS as usize * 152;
     const PURPOSE: &'static str = "threshold/dealing/v1";
 
     fn scope(&self) -> [u8; 32] {
@@ -59,9 +61,9 @@ impl Content for Package {
         e.array(8).bytes(self.session.as_bytes());
         self.dealer.encode(e);
         e.bytes(&self.enrolments);
-        e.list(&self.commitment.0, encode_point);
+        e.list(&self.commitment.0, encode_wide_point);
         e.option(self.constant2.as_ref(), |e, point| {
-            e.bytes(&point.to_compressed());
+            e.bytes(&point.to_uncompressed());
         });
         e.array(2);
         self.constant_proof.encode(e);
@@ -78,7 +80,7 @@ impl Content for Package {
         let session = Session::from_bytes(d.byte_array()?);
         let dealer = MemberId::decode(d)?;
         let enrolments = d.byte_array()?;
-        let commitment = Commitment(d.list(usize::from(MAX_MEMBERS), decode_point_on_curve)?);
+        let commitment = Commitment(d.list(usize::from(MAX_MEMBERS), decode_wide_point)?);
         // The constant is used by itself, so it is looked at by itself.
         match commitment.constant() {
             Some(constant) if bool::from(constant.is_torsion_free()) => {}
@@ -86,9 +88,11 @@ impl Content for Package {
             None => return Err(d.invalid("an empty commitment")),
         }
         let constant2 = d.option(|d| {
-            let bytes = d.byte_array::<96>()?;
-            let point: Option<G2Affine> = G2Affine::from_compressed_unchecked(&bytes).into();
-            point.filter(|p| !bool::from(p.is_identity())).ok_or_else(|| d.invalid("not a point of the twist"))
+            let bytes = d.byte_array::<192>()?;
+            let point: Option<G2Affine> = G2Affine::from_uncompressed_unchecked(&bytes).into();
+            point
+                .filter(|p| !is_compressed(&bytes) && !bool::from(p.is_identity()))
+                .ok_or_else(|| d.invalid("not a point of the twist"))
         })?;
         d.tuple(2)?;
         let constant_proof = Proof::decode(d)?;

@@ -214,6 +214,7 @@ fn a_wrong_part_is_complained_of_and_a_false_complaint_falls_back() {
     let settled = repair.splits(&splits).unwrap();
     let sums = all_sums(&s.held, &settled, &mut s.rng);
     assert_eq!(sums[2].content().accused(), [id(1)]);
+    mediveil_codec::testing::check_decoding::<Signed<Sum>>(&sums[2].encode());
     let (share, closing) = settled.finish(&s.lost, &s.held.people[1], &sums, now(), &mut s.rng).unwrap();
     assert!(share.is_none() && !closing.content().is_repaired());
     let verdict = Transcript::new(&s.request, &splits, &sums, Some(&closing)).audit(&s.held.set).unwrap();
