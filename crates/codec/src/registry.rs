@@ -201,8 +201,27 @@ object_types! {
     FheEpoch = 0x0905, "fhe-epoch";
     /// One member's part in opening ciphertexts.
     FhePartialDecryption = 0x0906, "fhe-partial-decryption";
+    /// What a quorum opened, for those who have no ciphertexts.
+    FheOpening = 0x0907, "fhe-opening";
     /// A message of the key ceremony.
     FheCeremonyMessage = 0x0910, "fhe-ceremony-message";
+    // 0x0a: studies
+    /// What a study is: schema, sites, committee, budget and log.
+    StudyTerms = 0x0a01, "study-terms";
+    /// A member's word on the committee's key.
+    StudyKeyConfirmation = 0x0a02, "study-key-confirmation";
+    /// What a site uploads, ciphertext by ciphertext, by digests.
+    StudyUpload = 0x0a03, "study-upload";
+    /// A site's commitment to its upload.
+    StudyCommitment = 0x0a04, "study-commitment";
+    /// A query with its quorum, as the log holds it.
+    StudyQuery = 0x0a05, "study-query";
+    /// Encrypted sums over some of the blocks.
+    StudyPartial = 0x0a06, "study-partial";
+    /// Encrypted sums over all blocks, signed by a named evaluator.
+    StudyAnswer = 0x0a07, "study-answer";
+    /// A released answer with everything it rests on.
+    StudyCertificate = 0x0a08, "study-certificate";
 }
 
 impl std::fmt::Display for ObjectType {

@@ -80,6 +80,7 @@ pub use mechanism::{Mechanism, MechanismError};
 pub use plan::{Account, Plan, QueryId};
 pub use privacy::{Bounds, Neighbours, PrivacyUnit, Sensitivity, SensitivityError};
 pub use table::{
-    Column, ColumnKind, Condition, Estimate, PlanError, Price, Query, Schema, SchemaError, Statistic, Table, TableError,
+    Column, ColumnKind, Condition, Estimate, PlanError, Price, Query, Schema, SchemaError, Statistic, Table,
+    TableError, format_decimal, parse_decimal,
 };
 pub use units::{AmountError, Delta, Epsilon, Rho};

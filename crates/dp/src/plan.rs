@@ -133,6 +133,12 @@ impl Plan {
         Ok(Some(total))
     }
 
+    /// The query's name in the budget of a data set, at this cost: what a debit carries.
+    #[must_use]
+    pub fn name(&self, data_set: &[u8; 32], cost: &Cost) -> QueryId {
+        self.id(data_set, cost)
+    }
+
     /// The query's id for one data set and cost.
     pub(crate) fn id(&self, data_set: &[u8; 32], cost: &Cost) -> QueryId {
         let (main, delta) = cost.units();

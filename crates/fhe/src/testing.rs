@@ -35,8 +35,19 @@ pub fn committee(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> (CommitteeKey, Vec<(MemberKey, Identity)>) {
     let identities = identities(size, rng);
-    let terms = terms(parameters, needed, &identities);
-    let (states, sent) = split(identities.iter().map(|i| must(ceremony::begin(&terms, i, rng))).collect());
+    ceremony(&terms(parameters, needed, &identities), identities, rng)
+}
+
+/// Runs a whole ceremony under these terms, of members with these identities in their order.
+///
+/// # Panics
+/// If the ceremony fails.
+pub fn ceremony(
+    terms: &Terms,
+    identities: Vec<Identity>,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> (CommitteeKey, Vec<(MemberKey, Identity)>) {
+    let (states, sent) = split(identities.iter().map(|i| must(ceremony::begin(terms, i, rng))).collect());
     let (states, sent) = split(states.into_iter().map(|s| must(s.next(&sent, rng))).collect());
     let (states, sent) = split(states.into_iter().map(|s| must(s.next(&sent))).collect());
     let (states, sent) = split(states.into_iter().map(|s| must(s.next(&sent, rng))).collect());

@@ -3,7 +3,8 @@
 
 use mediveil_codec::Wire;
 use mediveil_fhe::opening::{
-    BoxError, DirectoryStore, Epoch, MemoryStore, OpenError, Opening, PartialDecryption, PartialStore, Request, combine,
+    BoxError, DirectoryStore, Epoch, MemoryStore, OpenError, Opening, OpeningRecord, PartialDecryption, PartialStore,
+    Request, combine,
 };
 use mediveil_fhe::{Bounds, Ciphertext, CommitteeKey, Evaluator, MemberKey, Need, Parameters, testing};
 use mediveil_rng::SeededRng;
@@ -266,6 +267,38 @@ fn slots_beside_the_opened_number_are_in_no_message() {
     let primes = c.key.parameters().moduli().len();
     // Frame, heads, digest, member, signature, and 8 bytes a prime.
     assert!(part.len() < 12 + 34 + 2 + 66 + 6 + 8 * primes, "{} bytes", part.len());
+}
+
+/// Without any ciphertext: the record, through its bytes, and the parts give the same numbers; a record of other constants,
+/// another purpose or another quorum is not what the members signed.
+#[test]
+fn a_record_adds_up_without_the_ciphertexts() {
+    let c = &*COMMITTEE;
+    let blocks = [c.encrypt(&[1000, 5], 30), c.encrypt(&[-77], 31)];
+    let request = c.request(4, &[1, 2, 5], 9, &[&blocks[0], &blocks[1]], Opening::SlotSum);
+    let parts = c.parts(&request, 2);
+    let record = OpeningRecord::decode(&request.record().unwrap().encode()).unwrap();
+    assert_eq!(record.digest(), *request.digest());
+    assert_eq!((record.epoch(), record.purpose()), (request.epoch(), &[9; 32]));
+    assert_eq!(record.combine(&c.key, &parts).unwrap(), [1005 + 6, -77 + 6]);
+    assert_eq!(combine(&request, &parts).unwrap(), [1011, -71]);
+    assert!(matches!(record.combine(&c.key, &parts[1..]), Err(OpenError::Missing { .. })));
+    for other in [
+        c.request(4, &[1, 2, 5], 8, &[&blocks[0], &blocks[1]], Opening::SlotSum),
+        c.request(4, &[1, 2, 4], 9, &[&blocks[0], &blocks[1]], Opening::SlotSum),
+        c.request(4, &[1, 2, 5], 9, &[&blocks[1], &blocks[0]], Opening::SlotSum),
+    ] {
+        let refused = other.record().unwrap().combine(&c.key, &parts);
+        assert!(matches!(refused, Err(OpenError::Part { .. })));
+    }
+    // One constant moved by one plaintext unit: the members did not sign that.
+    let mut bytes = record.encode();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let moved = OpeningRecord::decode(&bytes).unwrap();
+    assert!(matches!(moved.combine(&c.key, &parts), Err(OpenError::Part { .. })));
+    let slots = c.request(4, &[1, 2, 5], 9, &[&blocks[0]], Opening::Slots(vec![0]));
+    assert_eq!(slots.record(), None);
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn keys_ciphertexts_and_epochs() {
     let epoch = Epoch::new(&key, 7, &[2, 1]).unwrap();
     check_wire(&epoch, include_str!("snapshots/epoch.hex"));
     let request = Request::new(&key, &epoch, [3; 32], vec![ciphertext], Opening::SlotSum).unwrap();
+    check_wire(&request.record().unwrap(), include_str!("snapshots/opening.hex"));
     let part = member.decrypt(&request, identity, |n| Ok(vec![0; n]), &mut MemoryStore::new(), &mut rng).unwrap();
     check_wire(&part, include_str!("snapshots/partial_decryption.hex"));
 }

@@ -383,6 +383,32 @@ impl Budget {
         self.reserve_with(plan, now, |_, _| Ok(None))
     }
 
+    /// The permit of a plan that is paid for and has no answer yet, without paying: for whoever adds noise on the word of the
+    /// log, such as the members of a committee. With the index of the debit in the log. `None` for a plan that the log has no debit
+    /// of. Needs read access only.
+    ///
+    /// # Errors
+    /// [`Refused::Tampered`] where tables and log do not agree on the debit; [`Refused`] where the plan has no price here.
+    pub fn find(&self, plan: &Plan) -> Result<Option<(u64, Reservation)>, Refused> {
+        let cost = self.price(plan)?;
+        let id = plan.id(&self.terms.data_set, &cost);
+        let Some(logged) = self.log.find(&debit_key(&self.terms.data_set, &id))? else { return Ok(None) };
+        let Event::Budget { data_set, kind, body } = logged.entry()?.event else { return Err(Refused::Tampered) };
+        let debit = Debit::decode(&body)?;
+        let fits = data_set == self.terms.data_set && kind.as_str() == "debited" && debit.query == id;
+        if !fits || debit.cost != cost || debit.version != plan.version() {
+            return Err(Refused::Tampered);
+        }
+        let known = store::query(&reader(&self.log)?, &self.terms.data_set, &id)?.ok_or(Refused::Tampered)?;
+        let members = known.members.map(|m| m.into_iter().map(|b| b != 0).collect());
+        let used = vec![false; plan.mechanisms().len()];
+        let reservation = known.answer.map_or_else(
+            || Reservation::Permit(Box::new(Permit { id, plan: plan.clone(), used, members })),
+            Reservation::Answered,
+        );
+        Ok(Some((logged.index, reservation)))
+    }
+
     /// The one way to a permit. `members` runs inside the transaction of a fresh debit and says who takes part, as one byte a
     /// patient.
     fn reserve_with(

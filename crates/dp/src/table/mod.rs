@@ -18,7 +18,7 @@ mod schema;
 pub use estimate::Estimate;
 pub use query::{Condition, PlanError, Price, Query, Statistic};
 pub use rows::{Table, TableError};
-pub use schema::{Column, ColumnKind, Schema, SchemaError};
+pub use schema::{Column, ColumnKind, Schema, SchemaError, format_decimal, parse_decimal};
 
 pub(crate) use evaluate::{Exact, Members, evaluate, touched};
 pub(crate) use query::TablePlan;

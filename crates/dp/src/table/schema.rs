@@ -103,7 +103,8 @@ enum ColumnJson {
 
 /// A decimal number on a grid of `scale` places, rounded to the nearest step, halves away from zero; beyond the range of
 /// 64 bits the nearest integer there is. `None` for text that is no plain decimal.
-pub(crate) fn parse_decimal(text: &str, scale: u8) -> Option<i64> {
+#[must_use]
+pub fn parse_decimal(text: &str, scale: u8) -> Option<i64> {
     let text = text.trim();
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -126,7 +127,8 @@ pub(crate) fn parse_decimal(text: &str, scale: u8) -> Option<i64> {
 }
 
 /// Steps as a decimal number.
-pub(crate) fn format_decimal(steps: i64, scale: u8) -> String {
+#[must_use]
+pub fn format_decimal(steps: i64, scale: u8) -> String {
     let digits = format!("{:0>width$}", steps.unsigned_abs(), width = usize::from(scale).saturating_add(1));
     let (whole, fraction) = digits.split_at(digits.len().saturating_sub(scale.into()));
     let sign = if steps < 0 { "-" } else { "" };

@@ -1,6 +1,7 @@
 //! Adding up a quorum's parts.
 
 use crate::ciphertext::Ciphertext;
+use crate::opening::request::Asked;
 use crate::opening::share::{Garbage, LweSample, decode};
 use crate::opening::{OpenError, Opening, PartialDecryption, Request};
 use crate::ring::{self, RingError};
@@ -14,22 +15,7 @@ use fhe_math::zq::Modulus;
 /// [`OpenError::Missing`] if a member of the quorum has not answered, [`OpenError::Part`] for a part that is not one of this
 /// request, [`OpenError::Garbage`] if the parts do not add up to anything.
 pub fn combine(request: &Request, parts: &[PartialDecryption]) -> Result<Vec<i64>, OpenError> {
-    if let Some(stranger) = parts.iter().find(|p| !p.answers(request)) {
-        return Err(OpenError::Part { member: stranger.member() });
-    }
-    let mut missing = Vec::new();
-    let mut rows = Vec::new();
-    for member in request.epoch().quorum() {
-        let mut of_member = parts.iter().filter(|p| p.member() == *member);
-        match (of_member.next(), of_member.next()) {
-            (Some(part), None) => rows.push(part.rows(request).ok_or(OpenError::Part { member: *member })?),
-            (Some(_), Some(_)) => return Err(OpenError::Part { member: *member }),
-            (None, _) => missing.push(*member),
-        }
-    }
-    if !missing.is_empty() {
-        return Err(OpenError::Missing { members: missing });
-    }
+    let rows = gather(&request.asked(), parts)?;
     let parameters = request.key().parameters();
     let slots = parameters.slots();
     let t = slots.plaintext();
@@ -48,6 +34,24 @@ pub fn combine(request: &Request, parts: &[PartialDecryption]) -> Result<Vec<i64
         }
     }
     Ok(numbers)
+}
+
+/// The residues of the quorum's parts, one member after the other, ciphertext by ciphertext.
+pub(super) fn gather(asked: &Asked<'_>, parts: &[PartialDecryption]) -> Result<Vec<Vec<Vec<u64>>>, OpenError> {
+    if let Some(stranger) = parts.iter().find(|p| !p.answers(asked)) {
+        return Err(OpenError::Part { member: stranger.member() });
+    }
+    let mut missing = Vec::new();
+    let mut rows = Vec::new();
+    for member in asked.quorum {
+        let mut of_member = parts.iter().filter(|p| p.member() == *member);
+        match (of_member.next(), of_member.next()) {
+            (Some(part), None) => rows.push(part.rows(asked).ok_or(OpenError::Part { member: *member })?),
+            (Some(_), Some(_)) => return Err(OpenError::Part { member: *member }),
+            (None, _) => missing.push(*member),
+        }
+    }
+    if missing.is_empty() { Ok(rows) } else { Err(OpenError::Missing { members: missing }) }
 }
 
 /// The coefficients modulo t that the parts for one ciphertext open: everything there is to see in them.
@@ -89,7 +93,7 @@ mod tests {
             let parts = members
                 .iter()
                 .map(|(m, id)| m.decrypt(&request, id, |n| Ok(vec![1; n]), &mut MemoryStore::new(), &mut rng).unwrap());
-            let rows: Vec<_> = parts.map(|p| p.rows(&request).unwrap().remove(0)).collect();
+            let rows: Vec<_> = parts.map(|p| p.rows(&request.asked()).unwrap().remove(0)).collect();
             let opened = coefficients(&request, &request.ciphertexts()[0], rows.iter()).unwrap();
             if *request.opening() == Opening::SlotSum {
                 assert_eq!(opened.len(), 1);

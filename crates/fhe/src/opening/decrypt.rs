@@ -2,6 +2,7 @@
 
 use crate::key::CommitteeKey;
 use crate::member::MemberKey;
+use crate::opening::request::Asked;
 use crate::opening::share::{LweSample, finish};
 use crate::opening::store::PartialStore;
 use crate::opening::{BoxError, OpenError, Opening, Request};
@@ -51,32 +52,30 @@ impl PartialDecryption {
     }
 
     /// The residues of one ciphertext, if they are in range and as many as the request opens.
-    pub(super) fn rows(&self, request: &Request) -> Option<Vec<Vec<u64>>> {
-        let parameters = request.key().parameters();
-        let expected = request.width().checked_mul(parameters.moduli().len())?;
+    pub(super) fn rows(&self, asked: &Asked<'_>) -> Option<Vec<Vec<u64>>> {
+        let parameters = asked.key.parameters();
+        let expected = asked.width.checked_mul(parameters.moduli().len())?;
         let read = |bytes: &Vec<u8>| {
             let (chunks, rest) = bytes.as_chunks::<8>();
             let words: Vec<u64> = chunks.iter().map(|c| u64::from_le_bytes(*c)).collect();
-            let mut rows = words.chunks_exact(request.width()).zip(parameters.moduli());
+            let mut rows = words.chunks_exact(asked.width).zip(parameters.moduli());
             let valid = rest.is_empty() && words.len() == expected && rows.all(|(row, q)| row.iter().all(|r| r < q));
             valid.then_some(words)
         };
-        if self.rows.len() != request.ciphertexts().len() {
+        if self.rows.len() != asked.ciphertexts {
             return None;
         }
         self.rows.iter().map(read).collect()
     }
 
     /// Whether it answers this request, is signed by its member, and that member is in the quorum.
-    pub(super) fn answers(&self, request: &Request) -> bool {
+    pub(super) fn answers(&self, asked: &Asked<'_>) -> bool {
         let signed = |key: &CommitteeKey| {
             let message = Self::message(&self.request, self.member, &self.rows);
             let member = key.terms().member(self.member)?;
             member.verifying_key().verify(PURPOSE, &message, &self.signature).ok()
         };
-        self.request == *request.digest()
-            && request.epoch().quorum().contains(&self.member)
-            && signed(request.key()).is_some()
+        self.request == *asked.digest && asked.quorum.contains(&self.member) && signed(asked.key).is_some()
     }
 }
 
@@ -115,7 +114,7 @@ impl MemberKey {
             }
         };
         let part = PartialDecryption::decode(&stored).map_err(|_| OpenError::Damaged)?;
-        if part.member != self.member() || !part.answers(request) {
+        if part.member != self.member() || !part.answers(&request.asked()) {
             return Err(OpenError::Damaged);
         }
         Ok(part)
@@ -268,7 +267,7 @@ mod tests {
         let part = member.decrypt(&request, identity, zero, &mut MemoryStore::new(), &mut rng).unwrap();
         let limit = BigUint::from(1u32) << request.budget().smudging_bits;
         let mut large = 0;
-        for (row, ciphertext) in part.rows(&request).unwrap().iter().zip(request.ciphertexts()) {
+        for (row, ciphertext) in part.rows(&request.asked()).unwrap().iter().zip(request.ciphertexts()) {
             let share = member.share(&key).unwrap();
             let sample = LweSample::constant(ciphertext, &parameters).unwrap();
             let mut rest = row.clone();

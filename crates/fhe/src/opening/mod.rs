@@ -29,12 +29,14 @@
 
 mod combine;
 mod decrypt;
+mod record;
 mod request;
 pub(crate) mod share;
 mod store;
 
 pub use combine::combine;
 pub use decrypt::PartialDecryption;
+pub use record::OpeningRecord;
 pub use request::{Epoch, Opening, Request};
 pub use store::{DirectoryStore, MemoryStore, PartialStore};
 

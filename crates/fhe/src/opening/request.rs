@@ -4,7 +4,8 @@ use crate::ciphertext::Ciphertext;
 use crate::evaluate::{check_key, mask};
 use crate::key::{CommitteeKey, KeyId};
 use crate::noise::OpeningBudget;
-use crate::opening::OpenError;
+use crate::opening::share::constant_residues;
+use crate::opening::{OpenError, OpeningRecord};
 use mediveil_codec::{DecodeError, Decoder, Encoder, ObjectType, Wire};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use std::fmt;
 /// number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epoch {
-    key: KeyId,
+    pub(super) key: KeyId,
     number: u64,
     quorum: Vec<u32>,
 }
@@ -101,8 +102,47 @@ pub struct Request {
     digests: Vec<[u8; 32]>,
     /// What is opened: masked where a mask applies.
     ciphertexts: Vec<Ciphertext>,
+    /// For slot sums: the public part of each sample, one residue a prime.
+    constants: Vec<Vec<u64>>,
     budget: OpeningBudget,
     digest: [u8; 32],
+}
+
+/// What a part is held against.
+pub(super) struct Asked<'a> {
+    pub(super) key: &'a CommitteeKey,
+    pub(super) quorum: &'a [u32],
+    pub(super) digest: &'a [u8; 32],
+    pub(super) ciphertexts: usize,
+    /// Coefficients opened of each ciphertext.
+    pub(super) width: usize,
+}
+
+/// The digest of a request: everything that parts are bound to.
+pub(super) fn digest_of(
+    epoch: &Epoch,
+    purpose: &[u8; 32],
+    opening: &Opening,
+    smudging_bits: u64,
+    digests: &[[u8; 32]],
+    constants: &[Vec<u64>],
+) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(b"mediveil/fhe/request/v1\0");
+    hash.update(epoch.id());
+    hash.update(purpose);
+    match opening {
+        Opening::SlotSum => hash.update([0]),
+        Opening::Slots(slots) => {
+            hash.update([1]);
+            hash.update((slots.len() as u64).to_be_bytes());
+            slots.iter().for_each(|s| hash.update(s.to_be_bytes()));
+        }
+    }
+    hash.update(smudging_bits.to_be_bytes());
+    hash.update((digests.len() as u64).to_be_bytes());
+    digests.iter().for_each(|d| hash.update(d));
+    constants.iter().flatten().for_each(|c| hash.update(c.to_be_bytes()));
+    hash.finalize().into()
 }
 
 impl Request {
@@ -145,21 +185,33 @@ impl Request {
         let noise = noise.ok_or(OpenError::Request("a request opens 1 to 4096 ciphertexts"))?;
         let coefficients = opened.saturating_mul(ciphertexts.len() as u64);
         let budget = key.noise().opening(&noise, coefficients, key.terms().needed(), key.terms().smudging())?;
-        let mut hash = Sha256::new_with_prefix(b"mediveil/fhe/request/v1\0");
-        hash.update(epoch.id());
-        hash.update(purpose);
-        match &opening {
-            Opening::SlotSum => hash.update([0]),
-            Opening::Slots(slots) => {
-                hash.update([1]);
-                hash.update((slots.len() as u64).to_be_bytes());
-                slots.iter().for_each(|s| hash.update(s.to_be_bytes()));
+        let constants = match &opening {
+            Opening::SlotSum => {
+                ciphertexts.iter().map(|c| constant_residues(c, key.parameters())).collect::<Result<Vec<_>, _>>()?
             }
+            Opening::Slots(_) => Vec::new(),
+        };
+        let digest = digest_of(epoch, &purpose, &opening, budget.smudging_bits, &digests, &constants);
+        let (key, epoch) = (key.clone(), epoch.clone());
+        Ok(Self { key, epoch, purpose, opening, digests, ciphertexts, constants, budget, digest })
+    }
+
+    /// What remains of the request for those who did not make it; `None` unless it opens slot sums.
+    #[must_use]
+    pub fn record(&self) -> Option<OpeningRecord> {
+        let sums = self.digests.iter().copied().zip(self.constants.iter().cloned()).collect();
+        (self.opening == Opening::SlotSum)
+            .then(|| OpeningRecord::assemble(self.epoch.clone(), self.purpose, self.budget.smudging_bits, sums))
+    }
+
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked {
+            key: &self.key,
+            quorum: self.epoch.quorum(),
+            digest: &self.digest,
+            ciphertexts: self.ciphertexts.len(),
+            width: self.width(),
         }
-        hash.update(budget.smudging_bits.to_be_bytes());
-        digests.iter().for_each(|d| hash.update(d));
-        let digest = hash.finalize().into();
-        Ok(Self { key: key.clone(), epoch: epoch.clone(), purpose, opening, digests, ciphertexts, budget, digest })
     }
 
     /// SHA-256 of everything in the request: what parts are bound to and signed over.

@@ -51,6 +51,12 @@ impl LweSample {
     }
 }
 
+/// The public part of the sample of the constant coefficient: c0[0], one residue a prime.
+pub(super) fn constant_residues(ciphertext: &Ciphertext, parameters: &Parameters) -> Result<Vec<u64>, RingError> {
+    let c0 = ciphertext.inner.first().map(ring::residues).ok_or(RingError)?;
+    Ok(c0.chunks_exact(parameters.slots_per_block()).filter_map(|row| row.first().copied()).collect())
+}
+
 /// Turns c1 · share, row by row, into what may be sent: times the Lagrange weight of `me` in `quorum`, then smudged, then
 /// shifted by `noise`, an integer modulo t for each coefficient, in units of the plaintext.
 pub(crate) fn finish(
