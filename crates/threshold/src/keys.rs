@@ -311,3 +311,20 @@ impl Wire for KeyShare {
         Ok(Self { set: d.byte_array()?, member: MemberId::decode(d)?, secret: Secret::decode(d)? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_compared_with_the_set_before_it_exists() {
+        let mut rng = mediveil_rng::SeededRng::from_u64(1);
+        let held = crate::testing::hold(3, 2, &mut rng);
+        let [one, two] = [1, 2].map(|n| MemberId::new(n).unwrap());
+        let secret = || held.shares.first().map(|share| share.secret.clone()).unwrap();
+        assert!(KeyShare::new(&held.set, one, secret()).is_some());
+        assert!(KeyShare::new(&held.set, two, secret()).is_none());
+        assert!(KeyShare::new(&held.set, one, Secret::random(&mut rng)).is_none());
+        assert!(KeyShare::new(&held.set, MemberId::new(4).unwrap(), secret()).is_none());
+    }
+}

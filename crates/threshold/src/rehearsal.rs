@@ -231,13 +231,10 @@ impl Wire for Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::algebra::Polynomial;
+    use mediveil_rng::SeededRng;
 
-    /// The mathematics below the checks: an answer in the place of a decryption share, with a proof that the member
-    /// itself makes for it.
     #[test]
-    fn the_base_of_a_call_is_no_ciphertext_and_depends_on_every_field() {
-        let mut rng = mediveil_rng::SeededRng::from_u64(1);
+    fn the_point_of_a_call_depends_on_every_field() {
         let call = Call { key: [1; 32], nonce: [2; 32], at: Timestamp::from_seconds(3).unwrap() };
         let others = [
             Call { key: [9; 32], ..call.clone() },
@@ -245,15 +242,22 @@ mod tests {
             Call { at: Timestamp::from_seconds(9).unwrap(), ..call.clone() },
         ];
         assert!(others.iter().all(|other| other.base() != call.base()));
-        // Two members' answers to one call are two points, and each proof is its member's.
-        let polynomial = Polynomial::random(Secret::random(&mut rng), 2, &mut rng);
-        let commitment = polynomial.commit();
-        let ids = [1, 2].map(|n| MemberId::new(n).unwrap());
-        let [a, b] = ids.map(|id| {
-            let public = commitment.at(id).into();
-            answer(&call, &[7; 32], id, &public, &polynomial.at(id), &mut rng)
+    }
+
+    /// Members who answer a call to another committee, against the rules, make no proof for either.
+    #[test]
+    fn a_proof_is_of_the_committee_that_was_called() {
+        let mut rng = SeededRng::from_u64(1);
+        let held = crate::testing::hold(3, 2, &mut rng);
+        let call = Call { key: [1; 32], ..Call::new(&held.set, Timestamp::from_seconds(3).unwrap(), &mut rng) };
+        let points = held.shares.iter().take(2).map(|share| {
+            let public = held.set.verification(share.member).unwrap();
+            answer(&call, &held.set.digest(), share.member, public, &share.secret, &mut rng).point
         });
-        assert_ne!(a.point, b.point);
-        assert_ne!(a.proof, b.proof);
+        let places = [1, 2].map(|n| MemberId::new(n).unwrap());
+        let terms: Vec<_> = points.zip(lagrange(&places, 0).unwrap()).collect();
+        let point = linear_combination(&Scalar::ZERO, &terms).into();
+        assert!(held.set.key().is_power(&call.base(), &point));
+        assert!(!Proof { call, point }.verify(held.set.key()));
     }
 }

@@ -7,7 +7,7 @@ use common::{committee, generate, id, people, run};
 use mediveil_codec::Wire;
 use mediveil_threshold::deal::{Enrolled, Plan, Transcript};
 use mediveil_threshold::tdh2::{Ciphertext, DecryptError, DecryptionShare, combine, combine_verified, encapsulate};
-use mediveil_threshold::{KeyShare, ProtocolError, PublicKeySet};
+use mediveil_threshold::{KeyShare, ProtocolError, PublicKey, PublicKeySet};
 
 #[test]
 fn any_needed_members_decrypt_and_one_fewer_or_more_do_not() {
@@ -72,6 +72,34 @@ fn a_ciphertext_belongs_to_one_key_purpose_and_context() {
             assert!(changed.check(set.key(), b"a").is_err(), "byte {at}");
         }
     }
+}
+
+/// Trail of Bits, "Breaking Shamir's Secret Sharing" (2021): an id of 0 asks for the secret, and two that are equal modulo the
+/// order crash the interpolation. Ids have 16 bits here, at most 1024, and are compared as numbers.
+#[test]
+fn ids_zero_duplicate_and_above_the_largest_are_refused() {
+    let (_, run, mut rng) = generate(3, 2, 13);
+    let set = &run.outcome.set;
+    let (ciphertext, _) = encapsulate(set.key(), b"", &mut rng);
+    let checked = ciphertext.check(set.key(), b"").unwrap();
+    let bytes = run.shares[0].decrypt(set, &checked, &mut rng).unwrap().encode();
+    assert_eq!(bytes[13], 1);
+    let with = |id: &[u8]| {
+        let mut changed = [&bytes[..13], id, &bytes[14..]].concat();
+        let body = u32::try_from(changed.len() - 12).unwrap();
+        changed[8..12].copy_from_slice(&body.to_be_bytes());
+        DecryptionShare::decode(&changed)
+    };
+    assert_eq!(with(&[1]).unwrap().member(), id(1));
+    assert!(with(&[0]).unwrap_err().to_string().contains("not a member's number"));
+    assert!(with(&[0x19, 0x04, 0x01]).unwrap_err().to_string().contains("not a member's number"));
+    // The largest id decodes, and is no member here.
+    let stranger = with(&[0x19, 0x04, 0x00]).unwrap();
+    assert!(!stranger.verify(set, &checked));
+    let own = with(&[1]).unwrap();
+    assert_eq!(combine(set, &checked, &[own.clone(), stranger.clone()]).unwrap_err().culprits(), [id(1024)]);
+    assert_eq!(combine_verified(set, &checked, &[own.clone(), stranger]).unwrap_err().culprits(), [id(1024)]);
+    assert_eq!(combine(set, &checked, &[own.clone(), own]).unwrap_err(), DecryptError::Duplicate(id(1)));
 }
 
 #[test]
@@ -152,6 +180,10 @@ fn a_smaller_threshold_is_refused() {
     assert_eq!(Plan::reshare(old, 3, smaller.clone()).unwrap_err(), ProtocolError::Downgrade { current: 3, wanted: 2 });
     let same = committee(&news, 3, &mut rng);
     assert_eq!(Plan::reshare(old, 2, same.clone()).unwrap_err(), ProtocolError::OldThreshold { current: 3, given: 2 });
+    let members = news.iter().map(|p| p.public().clone()).collect();
+    let convenor = *news[0].public().verifying_key();
+    let other = mediveil_threshold::Committee::new("other", 3, members, convenor, &mut rng).unwrap();
+    assert_eq!(Plan::reshare(old, 3, other).unwrap_err(), ProtocolError::OtherPurpose);
     // Below the check: a plan that was put together by hand does not decode.
     let plan = Plan::reshare(old, 3, same.clone()).unwrap();
     assert_eq!(Plan::decode(&plan.encode()).unwrap(), plan);
@@ -186,4 +218,21 @@ fn key_sets_and_shares_survive_the_wire_and_know_each_other() {
     let share = KeyShare::decode(&run.shares[1].encode_secret()).unwrap();
     assert!(share.belongs_to(&set) && !share.belongs_to(&other.outcome.set));
     assert_eq!(format!("{share:?}"), "KeyShare");
+    // A share that names another set, and the right set with another secret.
+    for at in [20, share.encode().len() - 1] {
+        let mut bytes = share.encode();
+        bytes[at] ^= 1;
+        assert!(!KeyShare::decode(&bytes).unwrap().belongs_to(&set), "byte {at}");
+    }
+    // A key of two halves that are not one key, and a set of parts that do not belong together.
+    let [mut mixed, theirs] = [&set, &other.outcome.set].map(|set| set.key().encode());
+    let at = 12 + 1 + 2 + 48;
+    assert_eq!(mixed[at..at + 2], [0x58, 96], "the head of the half in G2");
+    mixed[at..at + 98].copy_from_slice(&theirs[at..at + 98]);
+    assert!(PublicKey::decode(&mixed).unwrap_err().to_string().contains("two keys"));
+    let (whole, ours) = (set.encode(), set.key().encode());
+    let at = whole.windows(ours.len()).position(|window| window == ours).unwrap();
+    let mut mixed = whole;
+    mixed[at..at + ours.len()].copy_from_slice(&theirs);
+    assert!(PublicKeySet::decode(&mixed).unwrap_err().to_string().contains("do not fit"));
 }

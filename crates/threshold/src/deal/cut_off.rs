@@ -211,3 +211,11 @@ pub(super) struct Settled<'a, T> {
     pub(super) accusations: Vec<Accusation>,
     pub(super) digest: [u8; 32],
 }
+
+#[cfg(test)]
+impl CutOff {
+    /// A cut-off of one's choice.
+    pub(super) const fn forged(session: Session, round: u8, closed_at: Timestamp, entries: Vec<Entry>) -> Self {
+        Self { session, round, closed_at, entries }
+    }
+}

@@ -343,6 +343,15 @@ fn a_dealer_who_signs_two_dealings_is_out_by_the_cut_off_or_by_a_complaint() {
         [Accusation { culprit: Culprit::Dealer(id(2)), misdeed: Misdeed::Equivocation }]
     );
     assert_eq!((end.outcome.dealers().len(), end.shares.len()), (4, 5));
+    // The proof with somebody else's signatures falls back on who brings it.
+    let [one, two] = [&messages[2], &stage.enrolments.deal(&stage.people[2], None, &mut stage.rng).unwrap()]
+        .map(|m| Signed::new(m.content().clone(), &stage.people[3]));
+    let proof = crate::Equivocation::between(&one, &two).unwrap();
+    let complaints = vec![Complaint::Equivocation(Box::new(proof))];
+    let message = Signed::new(round2::Package::forged(&dealings, id(4), complaints), &stage.people[3]);
+    let end = stage.finish_with(&dealings, vec![message]);
+    let misdeed = Misdeed::FalseComplaint { dealer: id(3) };
+    assert_eq!(end.outcome.accusations, [Accusation { culprit: Culprit::Receiver(id(4)), misdeed }]);
     // Two copies of one message are no equivocation.
     let copies = [messages.clone(), messages].concat();
     assert_eq!(stage.finish(&copies).outcome.accusations, []);
@@ -358,6 +367,30 @@ fn silence_is_left_out_and_not_accused() {
     assert_eq!(end.shares.len(), 5);
     let error = stage.dealings(&messages[..2]).unwrap_err();
     assert_eq!(error, ProtocolError::TooFew { found: 2, needed: 3, accusations: vec![] });
+}
+
+#[test]
+fn too_few_enrolments_end_the_run() {
+    let stage = stage(3, 2, 19);
+    let cut_off = CutOff::close(&stage.plan, &stage.messages[..1], now(), &stage.people[0]).unwrap();
+    let error = stage.plan.enrolments(&Board::new(&cut_off, &stage.messages)).unwrap_err();
+    assert_eq!(error, ProtocolError::TooFew { found: 1, needed: 2, accusations: vec![] });
+}
+
+#[test]
+fn a_message_that_answers_another_cut_off_is_named() {
+    let mut stage = stage(5, 3, 20);
+    let mut messages = stage.honest();
+    stage.forge(&mut messages, 2, |p| p.enrolments = [9; 32]);
+    stage.accused(&messages, 2, Misdeed::OtherCutOff);
+    // In round 2, it says nothing about these dealings.
+    let messages = stage.honest();
+    let dealings = stage.dealings(&messages).unwrap();
+    let other = stage.dealings(&messages[..4]).unwrap();
+    let message = Signed::new(round2::Package::forged(&other, id(4), Vec::new()), &stage.people[3]);
+    let end = stage.finish_with(&dealings, vec![message]);
+    let misdeed = Misdeed::OtherCutOff;
+    assert_eq!(end.outcome.accusations, [Accusation { culprit: Culprit::Receiver(id(4)), misdeed }]);
 }
 
 #[test]
@@ -386,6 +419,98 @@ fn late_replayed_and_foreign_messages_do_not_count() {
     let (_, message) = dealings.check(&stage.states[0], &stage.people[0], &mut rng).unwrap();
     assert!(message.verify(stage.people[0].public().verifying_key()));
     assert!(!message.verify(stage.people[1].public().verifying_key()));
+}
+
+/// The convenor is trusted for progress only: whatever it signs, what does not fit is refused, and nobody is left out as
+/// double-tongued without proof.
+#[test]
+fn a_cut_off_is_bound_to_session_round_members_and_their_signatures() {
+    use crate::Equivocation;
+    let mut stage = stage(3, 2, 21);
+    let messages = stage.honest();
+    let people = &stage.people;
+    let good = CutOff::close(&stage.plan, &messages, now(), &people[0]).unwrap();
+    let (session, entries) = (stage.plan.session(), good.content().entries().to_vec());
+    let mut rng = SeededRng::from_u64(22);
+    let other = Plan::generate(stage.plan.committee().renewed(&mut rng));
+    let judge = |session, round, entries: &[Entry], messages: &[Round1], signer: usize| {
+        let cut_off = Signed::new(CutOff::forged(session, round, now(), entries.to_vec()), &people[signer]);
+        stage.enrolments.dealings(&Board::new(&cut_off, messages)).map(|dealings| dealings.accusations)
+    };
+    let refused = |why| Err(ProtocolError::CutOff(why));
+    assert_eq!(judge(session, 1, &entries, &messages, 0), Ok(vec![]));
+    assert_eq!(judge(other.session(), 1, &entries, &messages, 0), refused("it is for another session"));
+    assert_eq!(judge(session, 0, &entries, &messages, 0), refused("it is for another round"));
+    assert_eq!(judge(session, 1, &entries[..2], &messages, 0), refused("it has another number of members"));
+    assert_eq!(judge(session, 1, &entries, &messages, 1), refused("the signature does not verify"));
+    let why = "it lists a message of another member or session";
+    let swapped = [entries[1].clone(), entries[0].clone(), entries[2].clone()];
+    assert_eq!(judge(session, 1, &swapped, &messages, 0), refused(why));
+    let mut foreign = messages[0].content().clone();
+    foreign.session = other.session();
+    let foreign = Signed::new(foreign, &people[0]);
+    assert_eq!(Equivocation::between(&messages[0], &foreign), None, "one message in each of two runs");
+    let listed = [Entry::Posted(*foreign.digest()), entries[1].clone(), entries[2].clone()];
+    assert_eq!(judge(session, 1, &listed, &[&messages[1..], &[foreign]].concat(), 0), refused(why));
+    // A message whose content is right and whose signature is not.
+    let unsigned = Signed::new(messages[0].content().clone(), &people[1]);
+    let damaged = Err(ProtocolError::Damaged(Culprit::Dealer(id(1))));
+    assert_eq!(judge(session, 1, &entries, &[&[unsigned], &messages[1..]].concat(), 0), damaged);
+    // A proof against another member, and one that its maker signed in the member's name.
+    let why = "it calls a member double-tongued without proof";
+    let second = stage.enrolments.deal(&people[1], None, &mut rng).unwrap();
+    let proof = Equivocation::between(&messages[1], &second).unwrap();
+    let against = |proof: &Equivocation, at: usize| {
+        let mut entries = entries.clone();
+        entries[at] = Entry::Equivocated(Box::new(proof.clone()));
+        judge(session, 1, &entries, &messages, 0)
+    };
+    let guilty = Accusation { culprit: Culprit::Dealer(id(2)), misdeed: Misdeed::Equivocation };
+    assert_eq!(against(&proof, 1), Ok(vec![guilty]));
+    assert_eq!(against(&proof, 0), refused(why));
+    let [one, two] = [&messages[1], &second].map(|m| Signed::new(m.content().clone(), &people[0]));
+    assert_eq!(against(&Equivocation::between(&one, &two).unwrap(), 1), refused(why));
+    // One message twice is no proof, whoever puts it so.
+    let mut same = proof;
+    same.digests[1] = same.digests[0];
+    same.signatures[1] = same.signatures[0];
+    assert_eq!(against(&same, 1), refused(why));
+}
+
+#[test]
+fn states_and_shares_of_other_members_and_runs_are_refused() {
+    let mut stage = stage(3, 2, 23);
+    let messages = stage.honest();
+    let dealings = stage.dealings(&messages).unwrap();
+    let error = dealings.check(&stage.states[0], &stage.people[1], &mut stage.rng).unwrap_err();
+    assert_eq!(error, ProtocolError::NotAMember);
+    let end = stage.finish(&messages);
+    let mut other = self::stage(3, 2, 24);
+    let messages = other.honest();
+    let (checked, _) =
+        other.dealings(&messages).unwrap().check(&other.states[0], &other.people[0], &mut other.rng).unwrap();
+    assert_eq!(end.outcome.key_share(checked).unwrap_err(), ProtocolError::OtherSession);
+}
+
+/// Points of the twist outside G2.
+#[test]
+fn a_constant_outside_the_group_g2_is_named() {
+    let mut stage = stage(3, 2, 25);
+    let mut bytes = [0_u8; 96];
+    bytes[0] = 0x80;
+    let outside = (1..=255_u8)
+        .find_map(|x| {
+            bytes[95] = x;
+            Option::<G2Affine>::from(G2Affine::from_compressed_unchecked(&bytes))
+                .filter(|point| !bool::from(point.is_torsion_free()))
+        })
+        .unwrap();
+    let mut messages = stage.honest();
+    stage.forge(&mut messages, 3, |p| {
+        p.constant2 = Some((G2Projective::from(p.constant2.unwrap()) + outside).into());
+    });
+    assert_eq!(Round1::decode(&messages[2].encode()).unwrap(), messages[2]);
+    stage.accused(&messages, 3, Misdeed::OutsideGroup);
 }
 
 #[test]

@@ -145,3 +145,25 @@ fn a_guardian_of_another_committee_with_the_same_key_may_not_lend_its_number() {
     let error = recovery.approve(&s.held.shares[0], &s.held.people[0], &notice, &[], time, &mut s.rng).unwrap_err();
     assert_eq!(error, RecoveryError::NotAGuardian);
 }
+
+#[test]
+fn a_strangers_veto_and_a_notice_in_anothers_name_do_not_count_though_they_are_signed() {
+    let mut s = scene(6);
+    let recovery = Recovery::new(&s.held.set, &s.asked).unwrap();
+    let stranger = &s.people[2];
+    let veto = Veto { request: *recovery.id(), owner: stranger.public().clone(), at: now() };
+    let veto = Signed::new(veto, stranger);
+    assert!(!recovery.is_veto(&veto));
+    let [guardian, other] = [&s.held.people[0], &s.held.people[1]];
+    let notice = Notice { request: *recovery.id(), guardian: other.public().id(), at: now() };
+    let notice = Signed::new(notice, guardian);
+    let time = now().plus(DELAY);
+    let share = &s.held.shares[0];
+    let error = recovery.approve(share, guardian, &notice, &[], time, &mut s.rng).unwrap_err();
+    assert_eq!(error, RecoveryError::Signature("notice"));
+    let own = recovery.notice(guardian, now()).unwrap();
+    assert!(recovery.approve(share, guardian, &own, std::slice::from_ref(&veto), time, &mut s.rng).is_ok());
+    let dossier =
+        Dossier { request: s.asked.clone(), notices: vec![], vetoes: vec![veto], approvals: vec![], completion: None };
+    assert_eq!(dossier.verify(&s.held.set).unwrap_err(), RecoveryError::Signature("veto"));
+}

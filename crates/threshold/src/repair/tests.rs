@@ -163,6 +163,14 @@ fn a_request_is_the_members_own_with_a_key_of_its_own_and_for_one_epoch() {
     let (other, _) = Lost::request(&s.held.set, &person[1], &HELPERS.map(id), now(), &mut s.rng).unwrap();
     let error = settled.finish(&other, &person[1], &sums, now(), &mut s.rng).unwrap_err();
     assert_eq!(error, ProtocolError::OtherSession);
+    let (repair_id, key) = (s.lost.repair, &s.lost.key.secret);
+    for mixed in [
+        Lost { repair: other.repair, key: EpochKey { secret: key.clone() } },
+        Lost { repair: repair_id, key: other.key },
+    ] {
+        let error = settled.finish(&mixed, &person[1], &sums, now(), &mut s.rng).unwrap_err();
+        assert_eq!(error, ProtocolError::OtherSession);
+    }
     let error = settled.finish(&s.lost, &person[2], &sums, now(), &mut s.rng).unwrap_err();
     assert_eq!(error, ProtocolError::NotAMember);
 }
@@ -197,6 +205,11 @@ fn a_helper_who_splits_something_else_is_named() {
     twice.push(repair.split(&s.held.people[4], &s.held.shares[4], &mut s.rng).unwrap());
     let accusation = Accusation { culprit: Culprit::Helper(id(5)), misdeed: Misdeed::Equivocation };
     assert_eq!(repair.splits(&twice).unwrap_err(), ProtocolError::Misdeed(accusation));
+    // The split for another repair of the same member is not one for this.
+    let (_, again) = Lost::request(&s.held.set, &s.held.people[1], &HELPERS.map(id), now(), &mut s.rng).unwrap();
+    let elsewhere = all_splits(&s.held, &Repair::new(&s.held.set, &again).unwrap(), &mut s.rng);
+    let replayed = [&elsewhere[..1], &honest[1..]].concat();
+    assert_eq!(repair.splits(&replayed).unwrap_err(), ProtocolError::Missing(Culprit::Helper(id(1))));
     // Signed by another, it is not there at all.
     let mut unsigned = honest;
     unsigned[1] = Signed::new(unsigned[1].content().clone(), &s.held.people[0]);
@@ -218,6 +231,20 @@ fn a_wrong_part_is_complained_of_and_a_false_complaint_falls_back() {
     let (share, closing) = settled.finish(&s.lost, &s.held.people[1], &sums, now(), &mut s.rng).unwrap();
     assert!(share.is_none() && !closing.content().is_repaired());
     let verdict = Transcript::new(&s.request, &splits, &sums, Some(&closing)).audit(&s.held.set).unwrap();
+    let wrong = Accusation { culprit: Culprit::Helper(id(1)), misdeed: Misdeed::WrongShare { receiver: id(5) } };
+    assert_eq!(verdict, Verdict { repaired: false, accusations: vec![wrong] });
+
+    // A part that decrypts, to another value than the commitment says.
+    let mut splits = all_splits(&s.held, &repair, &mut s.rng);
+    let parts = split(&Secret(repair.weights[0] * s.held.shares[0].secret.0), 3, &mut s.rng);
+    let mut wrong_parts = parts.clone();
+    wrong_parts[2] = Secret::random(&mut s.rng);
+    let commitments = parts.iter().map(|part| base_mul(&part.0)).collect();
+    let forged = Split { commitments, ..repair.split_of(id(1), &wrong_parts, &mut s.rng) };
+    splits[0] = Signed::new(forged, &s.held.people[0]);
+    let settled = repair.splits(&splits).unwrap();
+    let sums = all_sums(&s.held, &settled, &mut s.rng);
+    let verdict = Transcript::new(&s.request, &splits, &sums, None).audit(&s.held.set).unwrap();
     let wrong = Accusation { culprit: Culprit::Helper(id(1)), misdeed: Misdeed::WrongShare { receiver: id(5) } };
     assert_eq!(verdict, Verdict { repaired: false, accusations: vec![wrong] });
 
@@ -285,15 +312,17 @@ fn a_wrong_sum_is_proven_by_the_member_and_a_right_one_cannot_be() {
     assert_eq!(verdict.accusations, [unproven]);
     // The member complains of a right sum, and so accuses itself.
     let (_, closing) = settled.finish(&s.lost, &s.held.people[1], &honest, now(), &mut s.rng).unwrap();
-    let disclosure = repair.sum_route(id(4), &sum.0.point).disclose(&s.lost.key.secret, &mut s.rng);
-    let complaints = vec![Complaint { of: id(4), disclosure }];
-    let forged = Signed::new(Closing { complaints, ..closing.content().clone() }, &s.held.people[1]);
-    let verdict = Transcript::new(&s.request, &splits, &honest, Some(&forged)).audit(&s.held.set).unwrap();
-    let misdeed = Misdeed::FalseComplaint { dealer: id(4) };
-    assert_eq!(
-        verdict,
-        Verdict { repaired: false, accusations: vec![Accusation { culprit: Culprit::Receiver(id(2)), misdeed }] }
-    );
+    // So it does with a point that is not the shared one, at which the sum does not open.
+    let genuine = repair.sum_route(id(4), &sum.0.point).disclose(&s.lost.key.secret, &mut s.rng);
+    let invented = repair.sum_route(id(4), &sum.0.point).disclose(&Secret::random(&mut s.rng), &mut s.rng);
+    for disclosure in [genuine, invented] {
+        let complaints = vec![Complaint { of: id(4), disclosure }];
+        let forged = Signed::new(Closing { complaints, ..closing.content().clone() }, &s.held.people[1]);
+        let verdict = Transcript::new(&s.request, &splits, &honest, Some(&forged)).audit(&s.held.set).unwrap();
+        let misdeed = Misdeed::FalseComplaint { dealer: id(4) };
+        let itself = Accusation { culprit: Culprit::Receiver(id(2)), misdeed };
+        assert_eq!(verdict, Verdict { repaired: false, accusations: vec![itself] });
+    }
     // A closing by somebody else, and of another repair.
     let stolen = Signed::new(closing.content().clone(), &s.held.people[0]);
     let error = Transcript::new(&s.request, &splits, &honest, Some(&stolen)).audit(&s.held.set).unwrap_err();
