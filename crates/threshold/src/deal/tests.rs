@@ -563,84 +563,150 @@ fn a_dealer_of_a_renewal_must_deal_its_share() {
     next.accused(&round1, 1, Misdeed::NotItsShare);
 }
 
-/// Random schedules: each member is honest, silent in some round, or cheats in one of several ways. With at most
-/// `needed - 1` who are not honest, all end with one key, the honest have shares that work, no honest member is accused,
-/// and whoever sent something wrong is.
+/// What a member may do instead of being honest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Vice {
+    SilentInRound0,
+    SilentInRound1,
+    SilentInRound2,
+    Replayed,
+    TwoEnrolments,
+    TwoDealings,
+    WrongShare,
+    WrongCommitment,
+    WrongConstant,
+    RogueKey,
+    FalseComplaint,
+}
+
+impl Vice {
+    const ALL: [Self; 11] = [
+        Self::SilentInRound0,
+        Self::SilentInRound1,
+        Self::SilentInRound2,
+        Self::Replayed,
+        Self::TwoEnrolments,
+        Self::TwoDealings,
+        Self::WrongShare,
+        Self::WrongCommitment,
+        Self::WrongConstant,
+        Self::RogueKey,
+        Self::FalseComplaint,
+    ];
+
+    /// In which part it is found out. Silence is not; a message of another run is silence.
+    fn culprit(self, who: MemberId) -> Option<Culprit> {
+        match self {
+            Self::SilentInRound0 | Self::SilentInRound1 | Self::SilentInRound2 | Self::Replayed => None,
+            Self::TwoEnrolments | Self::FalseComplaint => Some(Culprit::Receiver(who)),
+            _ => Some(Culprit::Dealer(who)),
+        }
+    }
+}
+
+/// Random schedules of up to seven members, of whom up to `needed - 1` have a vice each. All that hold the same board
+/// come to the same end; whoever sent something wrong is accused, and nobody else; whoever enrolled once has a share; and
+/// any `needed` shares are the one key.
 #[test]
 fn random_schedules_end_in_agreement_or_right_accusations() {
-    for seed in 0..40 {
-        let mut rng = SeededRng::from_u64(1000 + seed);
+    for seed in 0..44_u16 {
+        let mut rng = SeededRng::from_u64(1000 + u64::from(seed));
         let needed = 2 + u16::try_from(rng.next_u32() % 3).unwrap();
-        let least = 2 * needed - 1;
-        let n = (least + u16::try_from(rng.next_u32() % 3).unwrap()).min(7);
-        let mut stage = stage(usize::from(n), needed, 2000 + seed);
-        let mut messages = stage.honest();
-        let bad = 1 + rng.next_u32() % u32::from(needed - 1);
-        let mut villains: Vec<u16> = Vec::new();
-        let mut guilty = Vec::new();
-        let mut silent = Vec::new();
-        while villains.len() < bad as usize {
+        let n = (2 * needed - 1 + u16::try_from(rng.next_u32() % 3).unwrap()).min(7);
+        let mut stage = stage(usize::from(n), needed, 2000 + u64::from(seed));
+        let mut villains = vec![(2 + seed % (n - 1), Vice::ALL[usize::from(seed) % 11])];
+        while !rng.next_u32().is_multiple_of(3) && villains.len() + 1 < usize::from(needed) {
             // The convenor, member 1, stays honest: it is trusted for progress.
             let who = 2 + u16::try_from(rng.next_u32() % u32::from(n - 1)).unwrap();
-            if villains.contains(&who) {
-                continue;
-            }
-            villains.push(who);
-            let victim = usize::try_from(rng.next_u32() % u32::from(n)).unwrap();
-            match rng.next_u32() % 6 {
-                0 => silent.push(who),
-                1 => {
-                    stage.forge(&mut messages, who, |p| p.shares[victim].as_mut().unwrap()[5] ^= 4);
-                    guilty.push(Culprit::Dealer(id(who)));
-                }
-                2 => {
-                    let g = G1Projective::generator();
-                    stage.forge(&mut messages, who, |p| p.commitment.0[1] = (g + p.commitment.0[1]).into());
-                    guilty.push(Culprit::Dealer(id(who)));
-                }
-                3 => {
-                    stage.forge(&mut messages, who, |p| {
-                        p.constant2 = Some((G2Projective::generator() + p.constant2.unwrap()).into());
-                    });
-                    guilty.push(Culprit::Dealer(id(who)));
-                }
-                4 => {
-                    let again = stage.enrolments.deal(&stage.people[usize::from(who) - 1], None, &mut rng).unwrap();
-                    messages.push(again);
-                    guilty.push(Culprit::Dealer(id(who)));
-                }
-                _ => guilty.push(Culprit::Receiver(id(who))),
+            if villains.iter().all(|(villain, _)| *villain != who) {
+                villains.push((who, Vice::ALL[rng.next_u32() as usize % 11]));
             }
         }
-        messages.retain(|m| !silent.contains(&m.content().dealer.get()));
-        let dealings = stage.dealings(&messages).unwrap();
-        let mut forged = Vec::new();
-        for culprit in &guilty {
-            if let Culprit::Receiver(who) = culprit {
-                // A complaint of member 1, who is honest.
-                let key = stage.enrolments.keys[who.index()].unwrap();
-                let package = dealings.packages[0].as_ref().unwrap();
-                let disclosure = package.route(*who, &key).disclose(&stage.states[who.index()].key.secret, &mut rng);
-                let complaints = vec![Complaint::Share { dealer: id(1), disclosure }];
-                forged.push(Signed::new(
-                    round2::Package::forged(&dealings, *who, complaints),
-                    &stage.people[who.index()],
-                ));
+        let honest: Vec<u16> = (1..=n).filter(|who| villains.iter().all(|(villain, _)| villain != who)).collect();
+        let with = |vice: Vice| villains.iter().filter(move |(_, v)| *v == vice).map(|(who, _)| *who);
+        let person = |who: u16| usize::from(who) - 1;
+
+        // Round 0.
+        let mut round0 = stage.messages.clone();
+        for who in with(Vice::TwoEnrolments) {
+            round0.push(Enrolled::start(&stage.plan, &stage.people[person(who)], &mut rng).unwrap().1);
+        }
+        round0.retain(|m| with(Vice::SilentInRound0).all(|who| crate::Content::author(m.content()) != who));
+        let cut0 = CutOff::close(&stage.plan, &round0, now(), &stage.people[0]).unwrap();
+        stage.enrolments = stage.plan.enrolments(&Board::new(&cut0, &round0)).unwrap();
+
+        // Round 1.
+        let mut round1 = stage.honest();
+        let copied = round1[0].content().clone();
+        for (who, vice) in &villains {
+            // A villain's victim is honest: one who is not need not complain.
+            let victim = person(honest[rng.next_u32() as usize % honest.len()]);
+            stage.forge(&mut round1, *who, |p| match vice {
+                Vice::WrongShare => p.shares[victim].as_mut().unwrap()[5] ^= 4,
+                Vice::WrongCommitment => {
+                    p.commitment.0[1] = (G1Projective::generator() + p.commitment.0[1]).into();
+                }
+                Vice::WrongConstant => {
+                    p.constant2 = Some((G2Projective::generator() + p.constant2.unwrap()).into());
+                }
+                Vice::RogueKey => {
+                    p.commitment.0[0] = (G1Projective::from(p.commitment.0[0]) - copied.commitment.0[0]).into();
+                }
+                Vice::Replayed => p.session = Plan::generate(stage.plan.committee().renewed(&mut rng)).session(),
+                _ => {}
+            });
+        }
+        for who in with(Vice::TwoDealings) {
+            round1.push(stage.enrolments.deal(&stage.people[person(who)], None, &mut rng).unwrap());
+        }
+        round1.retain(|m| with(Vice::SilentInRound1).all(|who| m.content().dealer.get() != who));
+        let cut1 = CutOff::close(&stage.plan, &round1, now(), &stage.people[0]).unwrap();
+        let dealings = stage.enrolments.dealings(&Board::new(&cut1, &round1)).unwrap();
+
+        // Round 2.
+        let (mut checked, mut round2) = (Vec::new(), Vec::new());
+        for (who, (state, identity)) in (1..=n).zip(stage.states.iter().zip(&stage.people)) {
+            match dealings.check(state, identity, &mut rng) {
+                Err(ProtocolError::NotEnrolled) => continue,
+                result => {
+                    let (shares, message) = result.unwrap();
+                    checked.push((id(who), shares));
+                    if with(Vice::SilentInRound2).chain(with(Vice::FalseComplaint)).all(|villain| villain != who) {
+                        round2.push(message);
+                    }
+                }
             }
         }
-        let end = stage.finish_with(&dealings, forged);
-        let mut accused: Vec<_> = end.outcome.accusations.iter().map(|a| a.culprit).collect();
+        for who in with(Vice::FalseComplaint) {
+            let (key, package) = (stage.enrolments.keys[person(who)].unwrap(), dealings.packages[0].as_ref().unwrap());
+            let secret = &stage.states[person(who)].key.secret;
+            let disclosure = package.route(id(who), &key).disclose(secret, &mut rng);
+            let complaints = vec![Complaint::Share { dealer: id(1), disclosure }];
+            let package = round2::Package::forged(&dealings, id(who), complaints);
+            round2.push(Signed::new(package, &stage.people[person(who)]));
+        }
+        let cut2 = CutOff::close(&stage.plan, &round2, now(), &stage.people[0]).unwrap();
+        let outcome = dealings.outcome(&Board::new(&cut2, &round2)).unwrap();
+
+        let boards = (Board::new(&cut0, &round0), Board::new(&cut1, &round1), Board::new(&cut2, &round2));
+        let transcript = Transcript::new(&stage.plan, &boards.0, &boards.1, &boards.2);
+        assert_eq!(transcript.audit().unwrap(), outcome, "seed {seed}");
+        let mut accused: Vec<_> = outcome.accusations.iter().map(|a| a.culprit).collect();
+        let mut guilty: Vec<_> = villains.iter().filter_map(|(who, vice)| vice.culprit(id(*who))).collect();
         accused.sort_unstable();
         accused.dedup();
         guilty.sort_unstable();
-        assert_eq!(accused, guilty, "seed {seed}");
-        // All whose dealings were right have shares, and any `needed` of them give the one key.
-        assert!(end.shares.len() >= usize::from(n) - villains.len());
-        let chosen = &end.shares[end.shares.len() - usize::from(needed)..];
-        let places: Vec<_> = chosen.iter().map(|(id, _)| *id).collect();
-        let coefficients = crate::algebra::lagrange(&places, 0).unwrap();
-        let secret: Scalar = chosen.iter().zip(coefficients).map(|((_, share), l)| share.secret.0 * l).sum();
-        assert_eq!(G1Affine::from(G1Projective::generator() * secret), end.outcome.set.key.point);
+        assert_eq!(accused, guilty, "seed {seed}: {villains:?}");
+        let shareless = with(Vice::SilentInRound0).chain(with(Vice::TwoEnrolments)).count();
+        let shares: Vec<_> =
+            checked.into_iter().map(|(who, shares)| (who, outcome.key_share(shares).unwrap())).collect();
+        assert_eq!(shares.len(), usize::from(n) - shareless, "seed {seed}: {villains:?}");
+        for chosen in [&shares[..usize::from(needed)], &shares[shares.len() - usize::from(needed)..]] {
+            let places: Vec<_> = chosen.iter().map(|(id, _)| *id).collect();
+            let coefficients = crate::algebra::lagrange(&places, 0).unwrap();
+            let secret: Scalar = chosen.iter().zip(coefficients).map(|((_, share), l)| share.secret.0 * l).sum();
+            assert_eq!(G1Affine::from(G1Projective::generator() * secret), outcome.set.key.point);
+        }
     }
 }
 
