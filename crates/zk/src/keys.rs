@@ -7,6 +7,7 @@
 //! it in 2026). [`ProvingKey::decode_pinned`] skips the points' checks, and takes the file's hash for it.
 
 use crate::points::{self, Check};
+use crate::prover::Queries;
 use ark_bn254::{Bn254, G1Affine, G2Affine};
 use ark_ec::AffineRepr as _;
 use ark_groth16::PreparedVerifyingKey;
@@ -271,6 +272,7 @@ pub struct ProvingKey<S> {
     pub(crate) key: ark_groth16::ProvingKey<Bn254>,
     pub(crate) verifying: VerifyingKey<S>,
     pub(crate) matrices: std::sync::Arc<taceo_groth16::ConstraintMatrices<crate::Fr>>,
+    pub(crate) queries: std::sync::Arc<Queries>,
 }
 
 impl<S: Statement> ProvingKey<S> {
@@ -304,7 +306,8 @@ impl<S: Statement> ProvingKey<S> {
             b,
             c,
         };
-        Ok(Self { key, verifying, matrices: matrices.into() })
+        let queries = Queries::of(&key).into();
+        Ok(Self { key, verifying, matrices: matrices.into(), queries })
     }
 
     /// The verifying key.

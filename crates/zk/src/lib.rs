@@ -21,6 +21,7 @@ pub mod ceremony;
 pub mod forms;
 mod json;
 mod keys;
+mod msm;
 mod points;
 mod proof;
 mod prover;

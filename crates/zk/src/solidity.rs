@@ -46,42 +46,36 @@ impl<S: Statement> VerifyingKey<S> {
     pub fn to_solidity(&self, name: &ContractName) -> String {
         let vk = self.ark();
         let inputs = S::PUBLIC_INPUTS;
-        let mut sums = String::new();
+        // Memory, from 0, in words: the sum of inputs (2) and gamma (4), alpha (2) and beta (4), C (2) and delta (4), -A (2)
+        // and B (4): e(sum, gamma) e(alpha, beta) e(C, delta) e(-A, B) = 1. Before gamma, its place holds an input's point.
+        let word = |n: usize| n.saturating_mul(32);
+        let store = |start: usize, values: &[String]| {
+            let stores =
+                (start..).zip(values).map(|(at, value)| format!("\n            mstore({}, {value})", word(at)));
+            stores.collect::<String>()
+        };
         let mut ic = vk.gamma_abc_g1.iter();
-        let [x0, y0] = ic.next().map(g1).unwrap_or_default();
-        // The linear combination of inputs: memory m holds the sum, m + 64 the next product.
-        for (i, point) in ic.enumerate() {
-            let [x, y] = g1(point);
-            let at = i.saturating_mul(32);
+        let mut body = store(0, &ic.next().map(g1).unwrap_or_default());
+        for (i, point) in (8..).zip(ic) {
+            let at = word(i).saturating_add(4);
+            body += &store(2, &g1(point));
             let _ = write!(
-                sums,
+                body,
                 "
-            s := calldataload(add(input, {at}))
+            s := calldataload({at})
+            mstore(128, s)
             ok := and(ok, lt(s, R))
-            mstore(add(m, 64), {x})
-            mstore(add(m, 96), {y})
-            mstore(add(m, 128), s)
-            ok := and(ok, staticcall(gas(), 7, add(m, 64), 96, add(m, 64), 64))
-            ok := and(ok, staticcall(gas(), 6, m, 128, m, 64))"
+            ok := and(ok, staticcall(gas(), 7, 64, 96, 64, 64))
+            ok := and(ok, staticcall(gas(), 6, 0, 128, 0, 64))"
             );
         }
-        let mut pairs = String::new();
-        let mut store = |at: usize, value: &str| {
-            let _ = write!(pairs, "\n            mstore(add(m, {at}), {value})");
-        };
-        // -A and B: the whole is e(-A, B) e(alpha, beta) e(sum, gamma) e(C, delta) = 1.
-        for (word, value) in g2(&vk.gamma_g2).iter().enumerate() {
-            store(64_usize.saturating_add(word.saturating_mul(32)), value);
-        }
-        for (word, value) in g1(&vk.alpha_g1).iter().chain(&g2(&vk.beta_g2)).enumerate() {
-            store(192_usize.saturating_add(word.saturating_mul(32)), value);
-        }
-        for (word, value) in g2(&vk.delta_g2).iter().enumerate() {
-            store(448_usize.saturating_add(word.saturating_mul(32)), value);
-        }
+        body += &store(2, &g2(&vk.gamma_g2));
+        body += &store(6, &g1(&vk.alpha_g1));
+        body += &store(8, &g2(&vk.beta_g2));
+        body += &store(14, &g2(&vk.delta_g2));
         let statement = S::ID;
         let name = &name.0;
-        let length = 4_usize.saturating_add(inputs.saturating_add(8).saturating_mul(32));
+        let length = 4_usize.saturating_add(word(inputs.saturating_add(8)));
         format!(
             "// SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.20;
@@ -91,24 +85,22 @@ contract {name} {{
     uint256 private constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
     uint256 private constant P = 21888242871839275222246405745257275088696311157297823662689037894645226208583;
 
-    function verify(uint256[8] calldata proof, uint256[{inputs}] calldata input) external view returns (bool ok) {{
-        assembly (\"memory-safe\") {{
-            let m := mload(0x40)
-            let s
-            ok := eq(calldatasize(), {length})
-            mstore(m, {x0})
-            mstore(add(m, 32), {y0}){sums}{pairs}
-            // C
-            calldatacopy(add(m, 384), add(proof, 192), 64)
+    /// Calldata: the selector, proof at 4, input at 260.
+    function verify(uint256[8] calldata, uint256[{inputs}] calldata) external view returns (bool) {{
+        assembly {{
+            // Memory is used from 0: this block returns by itself.
+            let ok := eq(calldatasize(), {length})
+            let s{body}
+            calldatacopy(384, 196, 64) // C
             // -A; a coordinate at or above P stays so and is refused by the precompile, and infinity is refused here
-            let y := calldataload(add(proof, 32))
-            ok := and(ok, and(lt(y, P), gt(y, 0)))
-            mstore(add(m, 576), calldataload(proof))
-            mstore(add(m, 608), sub(P, y))
-            // B
-            calldatacopy(add(m, 640), add(proof, 64), 128)
-            ok := and(ok, staticcall(gas(), 8, m, 768, m, 32))
-            ok := and(ok, eq(mload(m), 1))
+            s := calldataload(36)
+            ok := and(ok, and(lt(s, P), gt(s, 0)))
+            mstore(576, calldataload(4))
+            mstore(608, sub(P, s))
+            calldatacopy(640, 68, 128) // B
+            ok := and(ok, staticcall(gas(), 8, 0, 768, 0, 32))
+            mstore(0, and(ok, eq(mload(0), 1)))
+            return(0, 32)
         }}
     }}
 }}
