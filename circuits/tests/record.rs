@@ -9,6 +9,8 @@ use mediveil_circuits::r1cs::Builder;
 use mediveil_circuits::record::{Claim, Providers, RecordAuthenticity, RecordPublic, RecordWitness, challenge, sign};
 use mediveil_circuits::testing::{every_group_is_needed, mutate_every_cell, violated};
 use mediveil_circuits::{InvalidStatement, Scope, Statement as _};
+use mediveil_codec::Wire as _;
+use mediveil_codec::testing::{check_wire, check_wire_by};
 use mediveil_record::merkle::Path;
 use mediveil_record::{CommittedResource, Date, DateTime, Decimal, LeafOpening, Limits, Record, RecordSecret};
 use mediveil_rng::SeededRng;
@@ -285,4 +287,41 @@ fn ill_formed_places_are_refused() {
         let refused = violated(RecordAuthenticity::r1cs(), cs.into_unchecked_assignment().values());
         assert!(refused.contains(group), "{refused:?}");
     }
+}
+
+fn provider() -> SigningKey {
+    SigningKey::generate(&mut SeededRng::from_u64(11))
+}
+
+#[test]
+fn provider_keys_are_frozen() {
+    check_wire_by(&provider(), include_str!("wire/provider_key.hex"), |a, b| a.public() == b.public());
+}
+
+#[test]
+fn provider_public_keys_are_frozen() {
+    check_wire(&provider().public(), include_str!("wire/provider_public_key.hex"));
+}
+
+#[test]
+fn provider_signatures_are_frozen() {
+    let signature = provider().sign(Fr::from(12), &mut SeededRng::from_u64(13));
+    check_wire(&signature, include_str!("wire/provider_signature.hex"));
+}
+
+#[test]
+fn provider_keys_of_zero_too_large_or_of_small_order_are_refused() {
+    let key = provider();
+    let mut bytes = key.encode();
+    let at = bytes.len() - 32;
+    for fill in [0, 0xff] {
+        bytes[at..].fill(fill);
+        assert!(SigningKey::decode(&bytes).is_err());
+    }
+    let mut bytes = key.public().encode();
+    let at = bytes.len() - 32;
+    bytes[at - 34..at - 2].fill(0);
+    bytes[at..].fill(0);
+    bytes[at + 31] = 1;
+    assert!(PublicKey::decode(&bytes).is_err());
 }

@@ -12,7 +12,7 @@
 //! Every point was checked for its group when the proof was read: a [`Proof`] that exists has B in G2.
 
 use crate::keys::VerifyingKey;
-use crate::msm::msm;
+use crate::msm::{msm, msm_few};
 use crate::proof::{Proof, VerifyError};
 use ark_bn254::g1::Config as G1Config;
 use ark_bn254::{Bn254, Fq12, Fr, G1Affine, G1Projective};
@@ -78,7 +78,7 @@ impl<S: Statement> VerifyingKey<S> {
                 shares.map(|(proofs, weights)| weighted(proofs, weights)).product::<Fq12>()
             },
             || {
-                let sums = [msm(&vk.gamma_abc_g1, &inputs), msm(&c, &elements), -(vk.alpha_g1 * total)];
+                let sums = [msm_few(&vk.gamma_abc_g1, &inputs), msm(&c, &elements), -(vk.alpha_g1 * total)];
                 let g2: [<Bn254 as Pairing>::G2Prepared; 3] =
                     [self.prepared.gamma_g2_neg_pc.clone(), self.prepared.delta_g2_neg_pc.clone(), vk.beta_g2.into()];
                 Bn254::multi_miller_loop(G1Projective::normalize_batch(&sums), g2).0

@@ -346,7 +346,7 @@ const MAX_STEPS: usize = 1024;
 
 /// Body: start, steps, delta in G1 and G2 follow from the last step; L and H; the parts that never change are made anew
 /// from the powers of tau by [`Ceremony::decode_wire`].
-struct CeremonyFile {
+pub(crate) struct CeremonyFile {
     start: [u8; 32],
     steps: Vec<Step>,
     l: Vec<G1Affine>,

@@ -221,7 +221,7 @@ impl<S: Statement> VerifyingKey<S> {
 }
 
 /// The file of a proving key.
-struct ProvingKeyFile<const PINNED: bool> {
+pub(crate) struct ProvingKeyFile<const PINNED: bool> {
     header: Header,
     key: ark_groth16::ProvingKey<Bn254>,
 }

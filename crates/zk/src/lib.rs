@@ -19,6 +19,9 @@
 mod batch;
 pub mod ceremony;
 pub mod forms;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod frozen;
 mod json;
 mod keys;
 mod msm;

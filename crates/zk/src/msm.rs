@@ -8,8 +8,12 @@
 //!
 //! Time depends on the scalars: proving happens on the holder's own machine. Copies of scalars are wiped.
 
+use ark_bn254::g1::Config as G1Config;
+use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::AffineRepr as _;
+use ark_ec::scalar_mul::glv::GLVConfig as _;
 use ark_ec::short_weierstrass::{Affine, Bucket, Projective, SWCurveConfig};
+use ark_ff::biginteger::arithmetic::find_naf;
 use ark_ff::{AdditiveGroup as _, BigInt, Field as _, One as _, PrimeField, Zero as _};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
@@ -44,6 +48,34 @@ pub(crate) fn msm_bits<P: SWCurveConfig<ScalarField: PrimeField<BigInt = BigInt<
             total.double_in_place();
         }
         total + sum
+    })
+}
+
+/// The sum of scalar times point for a few points, as many as a statement has public inputs: one chain of doublings for
+/// all. Each scalar is k + l lambda with halves of 127 bits in non-adjacent form (Gallant, Lambert and Vanstone, CRYPTO 2001).
+pub(crate) fn msm_few(points: &[G1Affine], scalars: &[Fr]) -> G1Projective {
+    let signed = |p: G1Affine, positive: bool| if positive { p } else { -p };
+    let terms: Vec<(G1Affine, Vec<i8>)> = points
+        .iter()
+        .zip(scalars)
+        .flat_map(|(p, scalar)| {
+            let ((k_positive, k), (l_positive, l)) = G1Config::scalar_decomposition(*scalar);
+            let lambda_p = G1Config::endomorphism_affine(p);
+            [(signed(*p, k_positive), k), (signed(lambda_p, l_positive), l)]
+        })
+        .map(|(p, half)| (p, find_naf(&half.into_bigint().0)))
+        .collect();
+    let bits = terms.iter().map(|(_, digits)| digits.len()).max().unwrap_or(0);
+    (0..bits).rev().fold(G1Projective::zero(), |mut sum, bit| {
+        sum.double_in_place();
+        for (p, digits) in &terms {
+            match digits.get(bit) {
+                Some(1) => sum += p,
+                Some(-1) => sum -= p,
+                _ => {}
+            }
+        }
+        sum
     })
 }
 
@@ -309,7 +341,7 @@ fn invert_all<F: ark_ff::Field>(values: &mut [F]) {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
-    use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine, G2Projective};
+    use ark_bn254::{G2Affine, G2Projective};
     use ark_ec::{CurveGroup as _, PrimeGroup as _, VariableBaseMSM as _};
     use ark_ff::UniformRand as _;
     use mediveil_rng::{Compat06, SeededRng};
@@ -333,6 +365,7 @@ mod tests {
             let points: Vec<G1Affine> = (0..n).map(|_| G1Projective::rand(&mut rng).into_affine()).collect();
             let scalars = scalars(n, &mut rng);
             assert_eq!(msm(&points, &scalars), G1Projective::msm(&points, &scalars).unwrap(), "{n}");
+            assert_eq!(msm_few(&points, &scalars), msm(&points, &scalars), "{n}");
         }
         let points: Vec<G2Affine> = (0..200).map(|_| G2Projective::rand(&mut rng).into_affine()).collect();
         let scalars = scalars(200, &mut rng);

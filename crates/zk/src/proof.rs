@@ -1,6 +1,7 @@
 //! Proofs and their verification.
 
 use crate::keys::VerifyingKey;
+use crate::msm::msm_few;
 use crate::points::{self, Check};
 use ark_bn254::{Bn254, Fr};
 use ark_ec::AffineRepr as _;
@@ -103,7 +104,10 @@ impl<S: Statement> VerifyingKey<S> {
         if inputs.len() != expected {
             return Err(VerifyError::Inputs { expected, found: inputs.len() });
         }
-        match Groth16::<Bn254>::verify_proof(&self.prepared, &proof.points, inputs) {
+        let points = self.prepared.vk.gamma_abc_g1.split_first();
+        let Some((constant, points)) = points else { return Err(VerifyError::Refused) };
+        let sum = msm_few(points, inputs) + constant;
+        match Groth16::<Bn254>::verify_proof_with_prepared_inputs(&self.prepared, &proof.points, &sum) {
             Ok(true) => Ok(()),
             _ => Err(VerifyError::Refused),
         }
