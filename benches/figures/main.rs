@@ -3,6 +3,8 @@
 //! `figures AREA...` prints those of the areas named.
 
 mod abe;
+mod dp;
+mod ledger;
 mod seal;
 
 /// One figure on its line.
@@ -14,6 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for area in std::env::args().skip(1) {
         match area.as_str() {
             "abe" => abe::figures()?,
+            "dp" => dp::figures()?,
+            "ledger" => ledger::figures()?,
             "seal" => seal::figures()?,
             _ => {}
         }

@@ -50,6 +50,12 @@ enum Command {
     /// Key rings: versions, rotation and erasure
     #[command(subcommand)]
     Ring(commands::ring::RingCommand),
+    /// Logs that cannot be rewritten unseen
+    #[command(subcommand)]
+    Log(commands::log::LogCommand),
+    /// Privacy budgets of data sets, charged before any data is touched
+    #[command(subcommand)]
+    Budget(commands::budget::BudgetCommand),
     /// Add or drop doors of a sealed file, leaving its content untouched
     Rewrap(commands::rewrap::Rewrap),
     /// Make synthetic patients as FHIR R4 bundles
@@ -86,6 +92,8 @@ fn main() -> ExitCode {
         Command::Open(c) => c.run(&global),
         Command::Inspect(c) => c.run(&global),
         Command::Ring(c) => c.run(&global),
+        Command::Log(c) => c.run(&global),
+        Command::Budget(c) => c.run(&global),
         Command::Rewrap(c) => c.run(&global),
         Command::Sample(c) => c.run(&global),
         Command::Tour(c) => c.run(&global),

@@ -74,6 +74,8 @@ object_types! {
     ConsistencyProof = 0x0404, "consistency-proof";
     /// An entry with its inclusion proof and the head it leads to.
     LogEvidence = 0x0405, "log-evidence";
+    /// The secret that makes pseudonyms of patients for a log.
+    SubjectSalt = 0x0406, "subject-salt";
     // 0x05: differential privacy
     /// What the budget of a data set is and promises.
     BudgetTerms = 0x0501, "budget-terms";

@@ -73,14 +73,14 @@ mod units;
 
 pub use answer::{Answer, Part};
 pub use budget::{
-    Audit, Budget, Debit, Finding, Guarantee, Permit, Preview, Quota, QuotaKind, Refused, Reservation, Settlement,
-    Terms,
+    Audit, Budget, Charged, Debit, Finding, Guarantee, History, Permit, Preview, Quota, QuotaKind, Refused,
+    Reservation, Settlement, Terms,
 };
 pub use mechanism::{Mechanism, MechanismError};
 pub use plan::{Account, Plan, QueryId};
 pub use privacy::{Bounds, Neighbours, PrivacyUnit, Sensitivity, SensitivityError};
 pub use table::{
-    Column, ColumnKind, Condition, Estimate, PlanError, Price, Query, Schema, SchemaError, Statistic, Table,
+    Column, ColumnKind, Condition, Estimate, Expected, PlanError, Price, Query, Schema, SchemaError, Statistic, Table,
     TableError, format_decimal, parse_decimal,
 };
 pub use units::{AmountError, Delta, Epsilon, Rho};

@@ -206,6 +206,21 @@ impl SubjectSalt {
     }
 }
 
+/// A file for the organisation's secrets; keep it where nobody reads who reads the log.
+impl Wire for SubjectSalt {
+    const TYPE: ObjectType = ObjectType::SubjectSalt;
+    const MAX_BODY: usize = 64;
+
+    fn encode_body(&self, e: &mut Encoder<'_>) {
+        e.array(1).bytes(&self.0);
+    }
+
+    fn decode_body(d: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        d.tuple(1)?;
+        Ok(Self(d.byte_array()?))
+    }
+}
+
 impl fmt::Debug for SubjectSalt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SubjectSalt")

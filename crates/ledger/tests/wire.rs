@@ -5,7 +5,7 @@
 mod common;
 
 use common::{at, keyed, log_of, operator};
-use mediveil_codec::testing::{check_decoding, check_wire};
+use mediveil_codec::testing::{check_decoding, check_wire, check_wire_by};
 use mediveil_codec::{DecodeErrorKind, Wire};
 use mediveil_ledger::{
     Actor, ConsistencyProof, Entry, Event, Evidence, Hash, InclusionProof, KeyChange, Label, Subject, SubjectSalt,
@@ -32,6 +32,15 @@ fn entry_sealed_about_a_subject_under_a_key() {
          5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b58206b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b
          6b6b6b6b6b6b6b6b6b6b6b015824825820f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1
          f103",
+    );
+}
+
+#[test]
+fn subject_salt() {
+    check_wire_by(
+        &SubjectSalt::from_bytes([0x5a; 32]),
+        "894d445604060100000000238158205a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a",
+        |a, b| a.expose() == b.expose(),
     );
 }
 

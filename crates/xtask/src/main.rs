@@ -3,6 +3,7 @@
 mod bench;
 mod figures;
 mod fuzz;
+mod python;
 mod shell;
 mod test;
 

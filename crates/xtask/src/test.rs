@@ -21,6 +21,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     step("unit, property, integration and doc tests", &mut cargo(&["test", "--workspace", "--locked"]))?;
+    crate::python::accounting()?;
     // Feature unification in the workspace can hide a missing feature: each crate must build by itself as well.
     for package in packages()? {
         step(&format!("{package} alone"), &mut cargo(&["check", "--quiet", "--locked", "--package", &package]))?;

@@ -1,8 +1,10 @@
 //! One file a command.
 
 pub(crate) mod authority;
+pub(crate) mod budget;
 pub(crate) mod identity;
 pub(crate) mod inspect;
+pub(crate) mod log;
 pub(crate) mod open;
 pub(crate) mod policy;
 pub(crate) mod rewrap;

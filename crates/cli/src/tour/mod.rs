@@ -3,7 +3,9 @@
 //! Each part of the system has a file here with its steps. A step does real work through the same crates that services
 //! use, checks its own claim, and returns its figures; a claim that does not hold fails the run.
 
+mod budget;
 mod keys;
+mod log;
 mod policies;
 mod records;
 mod report;
@@ -46,6 +48,8 @@ pub(crate) struct World {
     pub(crate) patients: Vec<Patient>,
     pub(crate) provider: Option<keys::Provider>,
     pub(crate) hospital: Option<policies::Hospital>,
+    pub(crate) log: Option<log::TourLog>,
+    pub(crate) cohort: Option<budget::Cohort>,
 }
 
 /// One patient of the tour.
@@ -89,7 +93,19 @@ pub(crate) struct Outcome {
 
 /// Every step, in order. Later parts add theirs here.
 fn steps() -> impl Iterator<Item = &'static Step> {
-    [records::STEPS, keys::FIRST, sealing::STEPS, keys::STEPS, policies::STEPS].into_iter().flatten()
+    [
+        log::FIRST,
+        records::STEPS,
+        keys::FIRST,
+        sealing::STEPS,
+        keys::STEPS,
+        policies::STEPS,
+        log::EVENTS,
+        budget::STEPS,
+        log::STEPS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// A claim of a step that does not hold.
@@ -114,6 +130,8 @@ impl Tour {
             patients: Vec::new(),
             provider: None,
             hospital: None,
+            log: None,
+            cohort: None,
         };
         let mut outcomes = Vec::new();
         for step in steps() {
@@ -127,6 +145,7 @@ impl Tour {
             if !global.is_json() {
                 report::print(&outcome);
             }
+            log::record(&world, &outcome)?;
             outcomes.push(outcome);
             // Later steps stand on earlier ones.
             if !ok {

@@ -24,11 +24,13 @@
 //! the next debit where they concern the last total, and by [`Budget::audit`] everywhere.
 
 mod audit;
+mod history;
 mod per_record;
 mod records;
 mod store;
 
 pub use audit::{Audit, Finding};
+pub use history::{Charged, History};
 pub use records::{Debit, Guarantee, Quota, QuotaKind, Settlement, Terms};
 
 use crate::accounting::{Cost, Filter, Refusal, Regime};

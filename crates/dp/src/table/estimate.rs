@@ -24,6 +24,18 @@ pub struct Estimate {
     pub high: f64,
 }
 
+/// The error to expect of one noisy figure of an answer, known before anything is spent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected {
+    /// Which figure: `count`, `sum`, `sum of squares` (both of the values less the middle of their bounds, for means and
+    /// variances), `rows missed` of a quantile, or `each cell`.
+    pub figure: &'static str,
+    /// The mean magnitude of the noise, in the column's own unit. For a quantile, the scale of its selection in rows.
+    pub mean: f64,
+    /// The half-width of a 95 % interval.
+    pub half_width: f64,
+}
+
 /// The probability with which an interval may miss.
 pub(crate) const FAILURE: f64 = 0.05;
 
@@ -107,6 +119,33 @@ impl Plan {
             }
             _ => None,
         }
+    }
+
+    /// Expected error of each noisy figure in the column's own unit; `None` if the plan is not for a table.
+    #[must_use]
+    pub fn expected(&self) -> Option<Vec<Expected>> {
+        let statistic = &self.table.as_ref()?.statistic;
+        let figures: Vec<(&'static str, f64)> = match statistic {
+            Resolved::Count => vec![("count", 1.0)],
+            Resolved::Sum { scale, .. } => vec![("sum", step(*scale))],
+            Resolved::Mean { scale, .. } => vec![("sum", step(*scale)), ("count", 1.0)],
+            Resolved::Variance { scale, .. } => {
+                let unit = step(*scale);
+                vec![("sum", unit), ("count", 1.0), ("sum of squares", unit * unit)]
+            }
+            Resolved::Quantile { denominator, .. } => vec![("rows missed", 1.0 / f64_of(*denominator))],
+            Resolved::Histogram { .. } | Resolved::Contingency { .. } | Resolved::Groups { .. } => {
+                vec![("each cell", 1.0)]
+            }
+            Resolved::GroupSum { scale, .. } => vec![("each cell", step(*scale))],
+        };
+        let errors = self.expected_errors();
+        let expected = figures.into_iter().zip(errors).map(|((figure, unit), (mean, width))| Expected {
+            figure,
+            mean: mean * unit,
+            half_width: f64_up(width.min(1 << 54)) * unit,
+        });
+        Some(expected.collect())
     }
 
     /// Expected error of each mechanism in its own grid steps: the mean magnitude of the noise, and the half-width of a

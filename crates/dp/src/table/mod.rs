@@ -15,7 +15,7 @@ mod query;
 mod rows;
 mod schema;
 
-pub use estimate::Estimate;
+pub use estimate::{Estimate, Expected};
 pub use query::{Condition, PlanError, Price, Query, Statistic};
 pub use rows::{Table, TableError};
 pub use schema::{Column, ColumnKind, Schema, SchemaError, format_decimal, parse_decimal};
