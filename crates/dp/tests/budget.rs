@@ -148,6 +148,46 @@ fn quotas_lie_beneath_the_cap() {
 }
 
 #[test]
+fn the_history_tells_what_the_audit_adds_up() {
+    let f = with_cap(pure("1"));
+    let t = table(5);
+    f.budget.ask(&count(1, epsilon("0.1")).charged_to(account("ada")), &t, now()).unwrap();
+    let quota = |cap: &str| Quota { kind: QuotaKind::Researcher, name: "ada".into(), cap: pure(cap) };
+    f.budget.set_quota(&quota("0.3"), now()).unwrap();
+    f.budget.ask(&count(2, epsilon("0.2")).charged_to(account("ada")), &t, now()).unwrap();
+    f.budget.set_quota(&quota("0.5"), now()).unwrap();
+    let Reservation::Permit(open) =
+        f.budget.reserve(&count(3, epsilon("0.1")).charged_to(account("ada")), now()).unwrap()
+    else {
+        panic!()
+    };
+    let history = f.budget.history().unwrap();
+    assert_eq!(history.created, now());
+    assert_eq!(history.debits.iter().map(|c| c.answered).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(history.debits[2].debit.query, open.id());
+    let sum: u128 = history.debits.iter().map(|c| u128::from(c.debit.cost.units().0)).sum();
+    assert_eq!(f.budget.audit().unwrap().spent.0, sum);
+    // Under a quota counts what was spent since it was first set; its cap is the latest.
+    let under = history.debits[1].debit.cost.checked_add(&history.debits[2].debit.cost).unwrap();
+    assert_eq!(history.quotas, [(quota("0.5"), under)]);
+    assert_eq!(Budget::all(&f.log).unwrap(), [*f.budget.terms()]);
+}
+
+#[test]
+fn expected_errors_are_in_the_units_of_the_column() {
+    let expected = |json: &str| query(json).plan(&schema(), 1, epsilon("1")).unwrap();
+    let plan = expected(r#"{"statistic":{"mean":{"column":"hba1c"}}}"#);
+    let errors = plan.expected().unwrap();
+    assert_eq!(errors.iter().map(|e| e.figure).collect::<Vec<_>>(), ["sum", "count"]);
+    // A step of hba1c is a tenth: the sum's noise is ten times coarser in steps.
+    let [sum, rows] = plan.expected_errors()[..] else { panic!() };
+    assert!((errors[0].half_width - sum.1 as f64 / 10.0).abs() < 1e-9 && (errors[0].mean - sum.0 / 10.0).abs() < 1e-9);
+    assert!((errors[1].half_width - rows.1 as f64).abs() < 1e-9);
+    let plan = expected(r#"{"statistic":{"quantile":{"column":"age","numerator":1,"denominator":4}}}"#);
+    assert_eq!(Some(plan.expected().unwrap()[0].half_width), plan.rank_error());
+}
+
+#[test]
 fn terms_are_for_life() {
     let f = with_cap(pure("1"));
     let again = Budget::create(&f.log, terms(pure("100")), Actor::SYSTEM, now());

@@ -8,7 +8,7 @@
 //!   delta itself and not to one. The error is bounded by the transform's backward error (Higham 2002, section 24.1:
 //!   relative in the 2-norm, at most a few units of roundoff a stage) and added.
 //! * *Truncation.* What can lie above the window is bounded by Chernoff's inequality and added to delta. What wraps round
-//!   from outside only adds.
+//!   from outside only adds. Of an epsilon below the window nothing is claimed.
 //! * *Discretisation* never improves a loss (see the grid's own page).
 //!
 //! The result is the least of this, of the basic sum of epsilons, and of the conversion from zCDP: each is a sound bound.
@@ -189,10 +189,22 @@ impl FixedPlan {
         if left.is_nan() || left <= 0.0 {
             return Attempt::Unreachable;
         }
-        let tilted = Tilted::new(&parts, left);
-        let Some(window) = tilted.window(left) else { return Attempt::TooLong };
-        let Some(composed) = tilted.compose(&window) else { return Attempt::TooLong };
-        composed.epsilon(left).map_or(Attempt::Unreachable, Attempt::Epsilon)
+        let mut tilted = Tilted::new(&parts, left);
+        let mut least: Option<f64> = None;
+        // Where little can lie above the answer the saddle point runs to the edge of the support, and a window around it may
+        // not reach down to the answer. Then its lower end is still a bound, and a weaker tilt sees further down.
+        for _ in 0..40 {
+            let Some(window) = tilted.window(left) else { break };
+            let Some(composed) = tilted.compose(&window) else { break };
+            match composed.epsilon(left) {
+                Found::Epsilon(epsilon) => return Attempt::Epsilon(least.map_or(epsilon, |l| l.min(epsilon))),
+                Found::Below(bottom) => least = Some(least.map_or(bottom, |l| l.min(bottom))),
+                Found::None if least.is_none() => return Attempt::Unreachable,
+                Found::None => break,
+            }
+            tilted = tilted.weaker();
+        }
+        least.map_or(Attempt::TooLong, Attempt::Epsilon)
     }
 }
 
@@ -277,6 +289,15 @@ impl<'a> Tilted<'a> {
         let ln_delta = libm::log(delta);
         // Beyond 300 / reach the smallest weights underflow; by then the tilt has reached the edge of the support.
         let tilt = golden(1e-6 / reach, 300.0 / reach, |t| (k(t) - ln_delta) / t);
+        Self::at(parts, step, tilt)
+    }
+
+    /// Half the tilt.
+    fn weaker(&self) -> Self {
+        Self::at(self.parts, self.step, self.tilt / 2.0)
+    }
+
+    fn at(parts: &'a [Part], step: f64, tilt: f64) -> Self {
         Self { parts, step, tilt, ln_mgf: parts.iter().map(|p| p.moments(tilt).0).collect() }
     }
 
@@ -443,22 +464,34 @@ impl Composed {
         (sum + self.error * norm.sqrt()) * self.inflation + self.above
     }
 
-    /// The least epsilon whose delta is at most `delta`.
-    fn epsilon(&self, delta: f64) -> Option<f64> {
-        let top = self.points.last()?.loss.max(0.0);
+    /// The least epsilon whose delta is at most `delta`. Losses below the window are not in it (they wrap round, and only add),
+    /// so nothing is known of an epsilon below its lower end.
+    fn epsilon(&self, delta: f64) -> Found {
+        let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else { return Found::None };
+        let (bottom, top) = (first.loss.max(0.0), last.loss.max(0.0));
         if self.delta(top) > delta {
-            return None;
+            return Found::None;
         }
-        let (mut low, mut high) = (0.0, top);
-        if self.delta(low) <= delta {
-            return Some(0.0);
+        if self.delta(bottom) <= delta {
+            return if bottom > 0.0 { Found::Below(bottom) } else { Found::Epsilon(0.0) };
         }
+        let (mut low, mut high) = (bottom, top);
         for _ in 0..50 {
             let middle = f64::midpoint(low, high);
             if self.delta(middle) <= delta { high = middle } else { low = middle }
         }
-        Some(high.next_up())
+        Found::Epsilon(high.next_up())
     }
+}
+
+/// What a window shows.
+enum Found {
+    /// The least epsilon.
+    Epsilon(f64),
+    /// It is this, the window's lower end, or less.
+    Below(f64),
+    /// It is above the window, or there is none.
+    None,
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ Both carry an allowance for the rounding of floating point in dp-accounting's tr
 and 1e-9 absolute. Deltas are 1e-4 to 1e-9, far above those transforms' noise floor of about 1e-13.
 """
 
+import collections
 import json
 import math
 import random
 import subprocess
 import sys
 
-from dp_accounting.pld import common
 from dp_accounting.pld import privacy_loss_distribution as pld
 
 FLOAT_RELATIVE, FLOAT_ABSOLUTE = 1e-6, 1e-9
@@ -48,8 +48,14 @@ def theirs(part, step, pessimistic):
     options = {"value_discretization_interval": step, "pessimistic_estimate": pessimistic}
     kind = part["kind"]
     if kind in ("pure", "approximate"):
-        parameters = common.DifferentialPrivacyParameters(part["epsilon"], part.get("delta", 0.0))
-        one = pld.from_privacy_parameters(parameters, **options)
+        # from_privacy_parameters rounds up only; the same distribution, rounded either way.
+        epsilon, delta = part["epsilon"], part.get("delta", 0.0)
+        rounding = math.ceil if pessimistic else math.floor
+        masses = collections.defaultdict(float)
+        for loss in (epsilon, -epsilon):
+            masses[rounding(loss / step)] += (1 - delta) / (1 + math.exp(-loss))
+        one = pld.PrivacyLossDistribution.create_from_rounded_probability(
+            dict(masses), delta, step, pessimistic_estimate=pessimistic)
     elif kind == "laplace":
         one = pld.from_laplace_mechanism(1.0 / part["ratio"], use_connect_dots=False, **options)
     elif kind == "gaussian":

@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 /// `log export`.
 ///
-/// A Bundle of AuditEvent (IHE Basic Audit Log Patterns), Provenance and Consent resources. It says no more about a patient than
+/// A FHIR Bundle of audit events (IHE Basic Audit Log Patterns), provenance and consents. It says no more about a patient than
 /// the log does, and proves nothing by itself: each resource names the entry that does.
 #[derive(Debug, Args)]
 pub(crate) struct Export {

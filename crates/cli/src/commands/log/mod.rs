@@ -34,7 +34,7 @@ pub(crate) enum LogCommand {
     Head(Head),
     /// Print entries as they come
     Follow(follow::Follow),
-    /// Write entries as FHIR R4 AuditEvent, Provenance and Consent
+    /// Write entries as FHIR R4 audit events, provenance and consents
     Export(export::Export),
 }
 

@@ -62,13 +62,13 @@ impl Given {
                         "head",
                         path,
                         head.size(),
-                        format!("head of {} entries, signed {}", head.size(), head.at()),
+                        &format!("head of {} entries, signed {}", head.size(), head.at()),
                     );
                     given.heads.push((path.clone(), head));
                 }
                 Object::Evidence(evidence) => {
                     let (index, _, head) = evidence.verify(trusted()?).map_err(|e| at(e.into()))?;
-                    given.found("evidence", path, index, format!("entry {index} of {} is in the log", head.size()));
+                    given.found("evidence", path, index, &format!("entry {index} of {} is in the log", head.size()));
                     given.heads.push((path.clone(), head));
                 }
                 Object::Inclusion(proof) => given.inclusion.push((path.clone(), proof)),
@@ -80,7 +80,7 @@ impl Given {
         Ok(given)
     }
 
-    fn found(&mut self, kind: &str, path: &Path, number: u64, what: String) {
+    fn found(&mut self, kind: &str, path: &Path, number: u64, what: &str) {
         let file = path.display().to_string();
         self.findings
             .push((json!({ "file": file, "kind": kind, "number": number, "result": what }), format!("{file}: {what}")));
@@ -98,7 +98,10 @@ impl Given {
             if verified.unreadable > 0 {
                 what.push_str(&format!("; {} are of a later version", verified.unreadable));
             }
-            self.found("log", &path, size, what);
+            if self.heads.is_empty() {
+                what.push_str(" (without a head from elsewhere, a log replaced as a whole goes unnoticed)");
+            }
+            self.found("log", &path, size, &what);
             self.logs.push((path, log));
         }
         Ok(())
@@ -121,7 +124,7 @@ impl Given {
             }
             proved.map_err(|e| Failure::from(e).at(&path))?;
             let what = format!("the entry is number {} of {}", proof.index(), proof.size());
-            self.found("inclusion", &path, proof.index(), what);
+            self.found("inclusion", &path, proof.index(), &what);
         }
         Ok(())
     }
@@ -145,7 +148,7 @@ impl Given {
             if old.size() != new.size() {
                 let what = format!("the log of {} entries extends the one of {}", new.size(), old.size());
                 let path = proof.map_or(path, |(p, _)| p).clone();
-                self.found("consistency", &path, new.size(), what);
+                self.found("consistency", &path, new.size(), &what);
             }
         }
         let idle = self.consistency.iter().zip(used).find(|(_, used)| !used);
