@@ -295,3 +295,32 @@ fn killed_in_the_middle_it_goes_on_and_pays_once() {
         next = debits;
     }
 }
+
+#[test]
+fn the_tour_records_spends_is_killed_and_catches_changed_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::create_dir(at.join("fhir")).unwrap();
+    let bundle = r#"{"resourceType":"Bundle","type":"collection","entry":[
+        {"resource":{"resourceType":"Observation","id":"o","valueQuantity":{"value":6.4}}},
+        {"resource":{"resourceType":"Patient","id":"a-patient-of-the-tour"}}]}"#;
+    fs::write(at.join("fhir").join("a-patient-of-the-tour.json"), bundle).unwrap();
+    // A cohort beside the bundles is taken.
+    run(at, &["sample", "--patients", "60", "--out", "bundles", "--cohort", "cohort.csv"], 0);
+    run(at, &["tour", "--quick", "--fhir", "fhir", "--out", "out"], 0);
+    assert!(!at.join("out/cohort.csv").exists());
+    let report: Value = serde_json::from_slice(&fs::read(at.join("out/report.json")).unwrap()).unwrap();
+    let steps = report.as_array().unwrap();
+    let names = ["open a log", "record events", "create a budget", "ask until refused", "ask again for free"];
+    for name in names.into_iter().chain(["kill the budgeter", "verify the log", "catch a changed log"]) {
+        assert!(steps.iter().any(|s| s["name"] == name && s["ok"] == true), "{name}");
+    }
+    // What it leaves behind is true for others as well: every step is in the log, and the budget's audit is clean.
+    let lines = String::from_utf8(run(at, &["log", "follow", "out/events.log", "--no-wait"], 0).stdout).unwrap();
+    for step in steps {
+        assert!(lines.contains(&format!("tour: {}: holds", step["name"].as_str().unwrap())), "{step}");
+    }
+    run(at, &["log", "verify", "out/events.log"], 0);
+    run(at, &["log", "verify", "out/log/edited.log"], 4);
+    run(at, &["budget", "audit", "out/cohort.budget"], 0);
+}
