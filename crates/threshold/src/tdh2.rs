@@ -9,6 +9,7 @@
 //! - **A member's share** is `x_i u` with a proof that its logarithm is that of `x_i G`.
 //! - **Combining** interpolates `needed` shares to x u, and checks the *result* with two pairings against the half of the key
 //!   in G2: one check for all shares at once, and exact. Only if it fails are the proofs looked at, to name who was wrong.
+//!   Members' numbers are small and public, so Lagrange's coefficients are taken as short integers over one factor.
 //!
 //! Security against chosen ciphertexts with up to `needed - 1` static corruptions, in the random-oracle model, under the
 //! computational Diffie-Hellman assumption in G1 given x G2 (as for BLS signatures and the scheme of Baek and Zheng,
