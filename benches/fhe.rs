@@ -25,8 +25,6 @@ fn sums(c: &mut Criterion) {
     let values: Vec<i64> = (0..8192).collect();
     let block = key.encrypt(&values, BOUNDS, &mut rng).unwrap();
     let encoded = block.to_encoded(&key).encode();
-    println!("fhe.bytes_per_value: {:.2}", encoded.len() as f64 / 8192.0);
-
     let mut sum = block.clone();
     c.bench_function("fhe.add", |b| b.iter(|| server.add_assign(&mut sum, black_box(&block)).unwrap()));
     c.bench_function("fhe.encrypt", |b| b.iter(|| key.encrypt(&values, BOUNDS, &mut rng).unwrap()));
@@ -40,7 +38,7 @@ fn sums(c: &mut Criterion) {
         ("fhe.committee_decrypt.5of9/one_number", Opening::SlotSum),
     ] {
         let request = Request::new(&key, &epoch, [1; 32], vec![block.clone()], opening).unwrap();
-        let (member, identity) = &members[0];
+        let (member, identity) = members.first().unwrap();
         let mut rng = SeededRng::from_u64(2);
         c.bench_function(name, |b| {
             b.iter_batched_ref(

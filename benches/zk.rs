@@ -1,15 +1,18 @@
-//! Proofs in zero knowledge: our prover against arkworks' own under the same keys, and the statements' proofs.
+//! Proofs in zero knowledge: our prover against arkworks' own under the same key, the statements' proofs, and a batch against
+//! its proofs one by one.
 
 #![allow(missing_docs, clippy::expect_used, reason = "a bench stops at the first failure")]
 
 use ark_bn254::Bn254;
+use ark_ff::UniformRand as _;
 use ark_groth16::Groth16;
+use ark_groth16::r1cs_to_qap::LibsnarkReduction;
 use criterion::{Criterion, criterion_group, criterion_main};
 use mediveil_circuits::gadgets::eddsa::SigningKey;
 use mediveil_circuits::identity::{
     Credential, HolderSecret, Identity, IdentityPublic, IdentityWitness, Registry, Role, RoleSet, message,
 };
-use mediveil_circuits::r1cs::{Assigned, Builder, Num, R1cs};
+use mediveil_circuits::r1cs::{Builder, Num, R1cs};
 use mediveil_circuits::record::{Claim, Providers, RecordAuthenticity, RecordPublic, RecordWitness, challenge, sign};
 use mediveil_circuits::{Scope, Statement, StatementId};
 use mediveil_record::{Date, Decimal, Limits, Record, RecordSecret};
@@ -98,23 +101,20 @@ fn record() -> (RecordPublic, RecordWitness) {
     (public.expect("claims"), witness)
 }
 
+/// Both under one key, with the assignment and the matrices at hand: neither's synthesis is counted.
 fn prover(c: &mut Criterion) {
     let mut rng = SeededRng::from_u64(3);
     let key = development_setup::<Chain>(&mut rng).expect("a key");
     let (a, b) = (Fr::from(3), -Fr::from(5));
     let assignment = Chain::assign(&chain(a, b), &(a, b)).expect("satisfied");
-    let mut group = c.benchmark_group("zk.prover.vs_ark");
-    group.sample_size(10);
-    group.bench_function("ours", |bench| {
+    c.bench_function("zk.prover.vs_ark", |bench| {
         bench.iter(|| key.prove_assignment(black_box(&assignment), &mut rng).expect("a proof"));
     });
     let mut rng = Compat06(SeededRng::from_u64(4));
-    group.bench_function("peer", |bench| {
-        // arkworks' prover with the matrices at hand, as ours: its synthesis is not counted against it.
-        let matrices = Chain::r1cs().matrices();
+    let matrices = Chain::r1cs().matrices();
+    c.bench_function("zk.prover.vs_ark/peer", |bench| {
         bench.iter(|| {
-            use ark_groth16::r1cs_to_qap::LibsnarkReduction;
-            let (r, s) = (ark_ff::UniformRand::rand(&mut rng), ark_ff::UniformRand::rand(&mut rng));
+            let (r, s) = (Fr::rand(&mut rng), Fr::rand(&mut rng));
             Groth16::<Bn254, LibsnarkReduction>::create_proof_with_reduction_and_matrices(
                 key.ark(),
                 r,
@@ -127,9 +127,6 @@ fn prover(c: &mut Criterion) {
             .expect("a proof")
         });
     });
-    group.finish();
-    // Both prove the same rows.
-    let _ = Assigned { r1cs: Chain::r1cs(), assignment: None };
 }
 
 fn statements(c: &mut Criterion) {
@@ -140,30 +137,31 @@ fn statements(c: &mut Criterion) {
         bench.iter(|| key.prove(black_box(&public), &witness, &mut rng).expect("a proof"));
     });
     let proof = key.prove(&public, &witness, &mut rng).expect("a proof");
+    c.bench_function("zk.verify", |bench| {
+        bench.iter(|| key.verifying().verify(black_box(&public), &proof).expect("accepted"));
+    });
     let batch: Vec<_> = (0..100).map(|_| (public.clone(), key.verifying().rerandomise(&proof, &mut rng))).collect();
-    let mut group = c.benchmark_group("zk.batch_verify.100");
-    group.sample_size(10);
-    group.bench_function("ours", |bench| {
+    c.bench_function("zk.batch_verify.100", |bench| {
         bench.iter(|| key.verifying().verify_batch(black_box(&batch), &mut rng).expect("accepted"));
     });
-    group.bench_function("peer", |bench| {
+    c.bench_function("zk.batch_verify.100/peer", |bench| {
         bench.iter(|| {
             for (public, proof) in &batch {
                 key.verifying().verify(public, black_box(proof)).expect("accepted");
             }
         });
     });
-    group.finish();
 
     let key = development_setup::<RecordAuthenticity>(&mut rng).expect("a key");
     let (public, witness) = record();
-    let mut group = c.benchmark_group("zk.prove.record");
-    group.sample_size(10);
-    group.bench_function("ours", |bench| {
+    c.bench_function("zk.prove.record", |bench| {
         bench.iter(|| key.prove(black_box(&public), &witness, &mut rng).expect("a proof"));
     });
-    group.finish();
 }
 
-criterion_group!(benches, prover, statements);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10);
+    targets = prover, statements
+}
 criterion_main!(benches);

@@ -4,8 +4,10 @@
 
 mod abe;
 mod dp;
+mod fhe;
 mod ledger;
 mod seal;
+mod zk;
 
 /// One figure on its line.
 fn print(id: &str, value: f64, peer: Option<f64>) {
@@ -17,8 +19,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         match area.as_str() {
             "abe" => abe::figures()?,
             "dp" => dp::figures()?,
+            "fhe" => fhe::figures()?,
             "ledger" => ledger::figures()?,
             "seal" => seal::figures()?,
+            "zk" => zk::figures()?,
             _ => {}
         }
     }

@@ -11,6 +11,10 @@
 //! | `ledger` | `ledger` | the log that cannot be rewritten unseen |
 //! | `abe` | `abe` | policies as doors: attribute-based encryption |
 //! | `dp` | `dp` | differential privacy and its durable budget |
+//! | `threshold` | `threshold` | keys that a committee holds and nobody else, guardians, paper shares |
+//! | `circuits` | `zk` | what is proved: identity, record authenticity, statistics |
+//! | `zk` | `zk` | how it is proved: setup by several parties, proofs, batches, Solidity |
+//! | `fhe` | `fhe` | aggregates over encrypted columns that only a committee opens |
 //!
 //! # A service that keeps records
 //! ```
@@ -33,12 +37,20 @@ pub use mediveil_seal as seal;
 
 #[cfg(feature = "abe")]
 pub use mediveil_abe as abe;
+#[cfg(feature = "zk")]
+pub use mediveil_circuits as circuits;
 #[cfg(feature = "dp")]
 pub use mediveil_dp as dp;
+#[cfg(feature = "fhe")]
+pub use mediveil_fhe as fhe;
 #[cfg(feature = "ledger")]
 pub use mediveil_ledger as ledger;
 #[cfg(feature = "record")]
 pub use mediveil_record as record;
+#[cfg(feature = "threshold")]
+pub use mediveil_threshold as threshold;
+#[cfg(feature = "zk")]
+pub use mediveil_zk as zk;
 
 use mediveil_seal::{OpenError, Opener, Plaintext, Recipient, SealError, Sealer};
 

@@ -119,6 +119,10 @@ fn figure(row: &Row, times: &BTreeMap<String, f64>, printed: &BTreeMap<String, (
     let (value, peer, unit, more_is_better) = match row.measure {
         Measure::Millis => (time(row.id)? / 1e6, time(&peer_id).map(|t| t / 1e6), "ms", false),
         Measure::GigabytesPerSecond(bytes) => (bytes / time(row.id)?, time(&peer_id).map(|t| bytes / t), "GB/s", true),
+        Measure::MillionsPerSecond(items) => {
+            let rate = |nanos: f64| items * 1e3 / nanos;
+            (rate(time(row.id)?), time(&peer_id).map(rate), "M/s", true)
+        }
         Measure::Printed(unit) => {
             let (value, peer) = *printed.get(row.id)?;
             (value, peer, unit, matches!(row.target, Target::AtLeast(_)))

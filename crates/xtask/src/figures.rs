@@ -7,6 +7,8 @@ pub(crate) enum Measure {
     Millis,
     /// Gigabytes (10^9) a second for an operation over so many bytes.
     GigabytesPerSecond(f64),
+    /// Millions of items a second for an operation over so many.
+    MillionsPerSecond(f64),
     /// The value is printed by the `figures` program of the benches package under the same id.
     Printed(&'static str),
 }
@@ -48,6 +50,14 @@ pub(crate) const ROWS: &[Row] = &[
     row("abe.encrypt.50/epoch", Measure::Millis, None, Target::None),
     row("abe.ciphertext_bytes.50", Measure::Printed("bytes"), None, Target::AtMost(4096.0)),
     row("abe.key_bytes.50", Measure::Printed("bytes"), None, Target::AtMost(4096.0)),
+    row("fhe.add", Measure::MillionsPerSecond(8192.0), None, Target::AtLeast(200.0)),
+    row("fhe.encrypt", Measure::MillionsPerSecond(8192.0), None, Target::None),
+    row("fhe.load", Measure::Millis, None, Target::None),
+    row("fhe.filter_block", Measure::Millis, None, Target::None),
+    row("fhe.filter_sum.1m", Measure::Printed("s"), None, Target::AtMost(10.0)),
+    row("fhe.committee_decrypt.5of9", Measure::Millis, None, Target::AtMost(20.0)),
+    row("fhe.combine.5of9", Measure::Millis, None, Target::None),
+    row("fhe.bytes_per_value", Measure::Printed("bytes"), None, Target::None),
     row("seal.encrypt.64mib", Measure::GigabytesPerSecond(MIB64), Some("age 0.11"), Target::AtLeast(1.0)),
     row("seal.open.64mib", Measure::GigabytesPerSecond(MIB64), Some("age 0.11"), Target::AtLeast(1.0)),
     row("seal.encrypt.64mib.aes", Measure::GigabytesPerSecond(MIB64), None, Target::None),
@@ -90,4 +100,11 @@ pub(crate) const ROWS: &[Row] = &[
     row("record.parse.bundle", Measure::Millis, Some("serde_json"), Target::None),
     row("record.digest.bundle", Measure::Millis, None, Target::None),
     row("record.commit.bundle", Measure::Millis, None, Target::None),
+    row("zk.prover.vs_ark", Measure::Millis, Some("ark-groth16"), Target::Ratio(1.3)),
+    row("zk.prove.identity", Measure::Millis, None, Target::AtMost(160.0)),
+    row("zk.prove.record", Measure::Millis, None, Target::None),
+    row("zk.verify", Measure::Millis, None, Target::AtMost(1.0)),
+    row("zk.batch_verify.100", Measure::Millis, Some("one by one"), Target::Ratio(5.0)),
+    row("zk.constraints.identity", Measure::Printed("rows"), None, Target::AtMost(4096.0)),
+    row("zk.gas", Measure::Printed("gas"), None, Target::None),
 ];
