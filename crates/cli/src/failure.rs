@@ -2,9 +2,13 @@
 
 use crate::global::Global;
 use mediveil_abe::{AuthorityError, PolicyError};
+use mediveil_circuits::forms::{FormError, NotAsSigned};
 use mediveil_codec::DecodeError;
 use mediveil_seal::identity::KeyError;
 use mediveil_seal::{OpenError, RewrapError, SealError};
+use mediveil_zk::ceremony::{CeremonyError, PtauError};
+use mediveil_zk::forms::RequestError;
+use mediveil_zk::{KeyError as ZkKeyError, ProveError, VerifyError};
 use std::io;
 use std::path::Path;
 
@@ -141,6 +145,77 @@ impl From<PolicyError> for Failure {
 
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
+        Self::new(Kind::Damaged, error.to_string())
+    }
+}
+
+impl From<ZkKeyError> for Failure {
+    fn from(error: ZkKeyError) -> Self {
+        let kind = match &error {
+            ZkKeyError::Development | ZkKeyError::Degenerate => Kind::Refused,
+            _ => Kind::Damaged,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        Self::new(Kind::Refused, error.to_string())
+    }
+}
+
+impl From<ProveError> for Failure {
+    fn from(error: ProveError) -> Self {
+        match error {
+            ProveError::Unsatisfied(error) => Self::new(Kind::Refused, error.to_string()),
+            ProveError::Key(error) => error.into(),
+            other => Self::new(Kind::Failed, other.to_string()),
+        }
+    }
+}
+
+impl From<PtauError> for Failure {
+    fn from(error: PtauError) -> Self {
+        let kind = if matches!(error, PtauError::TooSmall { .. }) { Kind::Usage } else { Kind::Damaged };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<CeremonyError> for Failure {
+    fn from(error: CeremonyError) -> Self {
+        let kind = match error {
+            CeremonyError::Ptau(error) => return error.into(),
+            CeremonyError::Key(error) => return error.into(),
+            CeremonyError::Name => Kind::Usage,
+            CeremonyError::TooFew | CeremonyError::Finished | CeremonyError::Beacon => Kind::Refused,
+            _ => Kind::Damaged,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        let kind = if matches!(error, RequestError::Json(_)) { Kind::Damaged } else { Kind::Usage };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<FormError> for Failure {
+    fn from(error: FormError) -> Self {
+        let kind = match &error {
+            FormError::HolderTaken | FormError::OtherSecret | FormError::NoSuchPerson | FormError::KeyTaken => {
+                Kind::Refused
+            }
+            _ => Kind::Usage,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<NotAsSigned> for Failure {
+    fn from(error: NotAsSigned) -> Self {
         Self::new(Kind::Damaged, error.to_string())
     }
 }

@@ -58,6 +58,9 @@ enum Command {
     Budget(commands::budget::BudgetCommand),
     /// Add or drop doors of a sealed file, leaving its content untouched
     Rewrap(commands::rewrap::Rewrap),
+    /// Proofs in zero knowledge: setups, credentials, requests, proving and verifying
+    #[command(subcommand)]
+    Zk(commands::zk::ZkCommand),
     /// Make synthetic patients as FHIR R4 bundles
     Sample(commands::sample::Sample),
     ///  Run the main job from end to end and report on it
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Command::Log(c) => c.run(&global),
         Command::Budget(c) => c.run(&global),
         Command::Rewrap(c) => c.run(&global),
+        Command::Zk(c) => c.run(&global),
         Command::Sample(c) => c.run(&global),
         Command::Tour(c) => c.run(&global),
         Command::Completions(c) => c.run(),

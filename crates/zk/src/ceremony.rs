@@ -191,6 +191,33 @@ impl<S: Statement> Ceremony<S> {
         result
     }
 
+    /// Adds a contribution to a transcript's file without the powers of tau, in a moment: what is added is right whatever
+    /// stands before it, and whether that is right is for [`verify`](Self::verify) to say, which everybody should run.
+    ///
+    /// # Errors
+    /// As [`contribute`](Self::contribute), and for damaged files.
+    pub fn append(file: &[u8], who: &str, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Vec<u8>, CeremonyError> {
+        let file = CeremonyFile::decode(file)?;
+        let (mut delta_g1, mut delta_g2) = (G1Affine::generator(), G2Affine::generator());
+        if let Some(last) = file.steps.last() {
+            (delta_g1, delta_g2) = (last.delta_g1, last.delta_g2);
+        }
+        let key = ark_groth16::ProvingKey {
+            vk: ark_groth16::VerifyingKey { delta_g2, ..Default::default() },
+            beta_g1: G1Affine::zero(),
+            delta_g1,
+            a_query: Vec::new(),
+            b_g1_query: Vec::new(),
+            b_g2_query: Vec::new(),
+            h_query: file.h,
+            l_query: file.l,
+        };
+        let (start, steps, first) = (file.start, file.steps, key.clone().into());
+        let mut ceremony = Self { start, steps, first, key, statement: PhantomData };
+        ceremony.contribute(who, rng)?;
+        Ok(ceremony.encode_wire())
+    }
+
     /// The last step, from a public beacon.
     ///
     /// # Errors

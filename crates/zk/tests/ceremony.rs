@@ -84,6 +84,23 @@ fn a_two_party_ceremony_gives_keys_that_prove() {
 }
 
 #[test]
+fn contributions_can_be_added_without_the_powers() {
+    let file = Ceremony::<Preimage>::start(&POWERS).unwrap().encode_wire();
+    let file = Ceremony::<Preimage>::append(&file, "ministry", &mut rng(3)).unwrap();
+    // The same as with them.
+    let mut direct = Ceremony::<Preimage>::start(&POWERS).unwrap();
+    direct.contribute("ministry", &mut rng(3)).unwrap();
+    assert_eq!(file, direct.encode_wire());
+    let file = Ceremony::<Preimage>::append(&file, "union", &mut rng(4)).unwrap();
+    let mut ceremony = Ceremony::<Preimage>::decode_wire(&file, &POWERS).unwrap();
+    ceremony.verify(&mut rng(5)).unwrap();
+    ceremony.finalise(beacon()).unwrap();
+    let late = Ceremony::<Preimage>::append(&ceremony.encode_wire(), "late", &mut rng(6));
+    assert_eq!(late, Err(CeremonyError::Finished));
+    assert_eq!(Ceremony::<Preimage>::append(&file, "", &mut rng(6)), Err(CeremonyError::Name));
+}
+
+#[test]
 fn a_start_without_contributions_is_no_key() {
     let mut ceremony = Ceremony::<Preimage>::start(&POWERS).unwrap();
     assert_eq!(ceremony.finalise(beacon()), Err(CeremonyError::TooFew));
@@ -133,6 +150,40 @@ fn altered_transcripts_are_refused_and_the_step_is_named() {
     assert_eq!(Ceremony::<Preimage>::decode_wire(&file, &others).unwrap_err(), CeremonyError::OtherStart);
 }
 
+/// The file of [`PTAU`] without its last four sections, as phase 1 leaves it.
+fn unprepared() -> Vec<u8> {
+    let mut file = PTAU.clone();
+    let mut at = 12;
+    for _ in 0..7 {
+        at += 12 + usize::try_from(u64::from_le_bytes(file[at + 4..at + 12].try_into().unwrap())).unwrap();
+    }
+    file.truncate(at);
+    file[8] = 7;
+    file
+}
+
+#[test]
+fn prepared_files_are_used_where_they_agree_with_their_powers() {
+    let key = |file: &[u8]| {
+        let start = Ceremony::<Preimage>::start(&Ptau::read(file, &mut rng(2)).unwrap()).unwrap();
+        let mut ceremony = start;
+        ceremony.contribute("x", &mut rng(3)).unwrap();
+        ceremony.finalise(beacon()).unwrap();
+        ceremony.into_key(&beacon(), &mut rng(4)).unwrap()
+    };
+    let (prepared, plain) = (key(&PTAU), key(&unprepared()));
+    assert_eq!(prepared.ark().a_query, plain.ark().a_query);
+    assert_eq!(prepared.ark().b_g2_query, plain.ark().b_g2_query);
+    assert_eq!(prepared.verifying().ark().gamma_abc_g1, plain.verifying().ark().gamma_abc_g1);
+    // Sections from another file: good points of another tau, alpha and beta. They are passed over.
+    let mut mixed = unprepared();
+    let other = Ptau::generate_small(8, &mut rng(60));
+    mixed.extend_from_slice(&other[mixed.len()..]);
+    mixed[8] = 11;
+    assert_eq!(key(&mixed).ark().a_query, plain.ark().a_query);
+    assert_eq!(key(&mixed).ark().b_g2_query, plain.ark().b_g2_query);
+}
+
 #[test]
 fn ptau_files_are_read_and_checked() {
     assert_eq!(POWERS.power(), 8);
@@ -148,7 +199,9 @@ fn ptau_files_are_read_and_checked() {
     }
     // Sections begin behind 12 bytes, each with a head of 12: header 44, 15 in G1, 8 in G2, 8 and 8 in G1, 1 in G2.
     let starts = [80, 1052, 2088, 2612, 3136];
-    assert_eq!(small.len(), 3136 + 128 + 12 + 4);
+    // Behind the contributions, at the Lagrange polynomials of 1, 2, 4, 8 (and 16) points.
+    let lagrange = [31, 15 * 2, 15, 15].iter().fold(0, |sum, points| sum + 12 + points * 64);
+    assert_eq!(small.len(), 3136 + 128 + 12 + 4 + lagrange);
     for (section, start) in (2..).zip(starts) {
         let mut off = small.clone();
         off[start] ^= 1;

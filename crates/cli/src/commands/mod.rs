@@ -12,3 +12,4 @@ pub(crate) mod ring;
 pub(crate) mod sample;
 pub(crate) mod seal;
 pub(crate) mod shell;
+pub(crate) mod zk;

@@ -7,6 +7,7 @@ mod budget;
 mod keys;
 mod log;
 mod policies;
+mod proofs;
 mod records;
 mod report;
 mod sealing;
@@ -50,6 +51,7 @@ pub(crate) struct World {
     pub(crate) hospital: Option<policies::Hospital>,
     pub(crate) log: Option<log::TourLog>,
     pub(crate) cohort: Option<budget::Cohort>,
+    pub(crate) proofs: Option<proofs::Proofs>,
 }
 
 /// One patient of the tour.
@@ -100,6 +102,7 @@ fn steps() -> impl Iterator<Item = &'static Step> {
         sealing::STEPS,
         keys::STEPS,
         policies::STEPS,
+        proofs::STEPS,
         log::EVENTS,
         budget::STEPS,
         log::STEPS,
@@ -132,6 +135,7 @@ impl Tour {
             hospital: None,
             log: None,
             cohort: None,
+            proofs: None,
         };
         let mut outcomes = Vec::new();
         for step in steps() {

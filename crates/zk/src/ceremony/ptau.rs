@@ -3,12 +3,17 @@
 //! `"ptau"`, version 1, sections of (type, length): 1 header (bytes a coordinate, modulus, power, ceremony power), 2 tau^i in
 //! G1 (2^(p+1) - 1 of them), 3 tau^i in G2 (2^p), 4 alpha tau^i, 5 beta tau^i in G1 (2^p each), 6 beta in G2, 7 contributions.
 //! Coordinates are little-endian in Montgomery form.
+//!
+//! A file that was prepared for phase 2 also has sections 12 to 15: sections 2 to 5 at the Lagrange polynomials of the
+//! domains of 2^0, 2^1, ... 2^p, one after another (and in section 12 of 2^(p+1)). They spare the transform, which takes
+//! longer than all the rest; they are used where they agree with the powers, and otherwise made from them.
 
 use super::{same_ratio, weight};
 use crate::points::random_scalar;
 use ark_bn254::{Fq, Fq2, Fr, G1Affine, G1Projective, G2Affine, G2Projective};
-use ark_ec::{AffineRepr as _, CurveGroup as _, VariableBaseMSM as _};
+use ark_ec::{AffineRepr as _, CurveGroup as _, PrimeGroup as _, ScalarMul as _, VariableBaseMSM as _};
 use ark_ff::{BigInt, BigInteger as _, PrimeField as _};
+use ark_poly::{EvaluationDomain as _, Radix2EvaluationDomain};
 use rand_core::CryptoRng;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -48,7 +53,17 @@ pub struct Ptau {
     pub(super) alpha_tau: Vec<G1Affine>,
     pub(super) beta_tau: Vec<G1Affine>,
     pub(super) beta_g2: G2Affine,
+    /// Sections 12 to 15 as they stand in the file, if it has them.
+    prepared: Option<[Vec<u8>; 4]>,
     sha256: [u8; 32],
+}
+
+/// The powers at the Lagrange polynomials of one domain.
+pub(super) struct Lagrange {
+    pub(super) tau_g1: Vec<G1Affine>,
+    pub(super) tau_g2: Vec<G2Affine>,
+    pub(super) alpha_tau: Vec<G1Affine>,
+    pub(super) beta_tau: Vec<G1Affine>,
 }
 
 const MAX_POWER: u32 = 22;
@@ -76,6 +91,10 @@ impl Ptau {
             alpha_tau: read_g1(section(4)?, n, 4)?,
             beta_tau: read_g1(section(5)?, n, 5)?,
             beta_g2: read_g2(section(6)?, 1, 6)?.first().copied().ok_or(PtauError::Point(6))?,
+            prepared: match [12, 13, 14, 15].map(section) {
+                [Ok(a), Ok(b), Ok(c), Ok(d)] => Some([a, b, c, d].map(<[u8]>::to_vec)),
+                _ => None,
+            },
             sha256: Sha256::digest(file).into(),
         };
         ptau.check(rng)?;
@@ -92,6 +111,60 @@ impl Ptau {
     #[must_use]
     pub const fn power(&self) -> u32 {
         self.power
+    }
+
+    /// The Lagrange polynomials of the domain of 2^power at tau, times 1, alpha and beta; `None` beyond the file's power.
+    pub(super) fn lagrange(&self, power: u32) -> Option<Lagrange> {
+        let n = 1_usize.checked_shl(power)?;
+        let domain = Radix2EvaluationDomain::<Fr>::new(n)?;
+        if let Some(prepared) = self.prepared(power, &domain) {
+            return Some(prepared);
+        }
+        let g1 = |powers: &[G1Affine]| -> Option<Vec<G1Affine>> {
+            let powers: Vec<G1Projective> = powers.get(..n)?.iter().map(|p| p.into_group()).collect();
+            Some(G1Projective::normalize_batch(&domain.ifft(&powers)))
+        };
+        let powers: Vec<G2Projective> = self.tau_g2.get(..n)?.iter().map(|p| p.into_group()).collect();
+        Some(Lagrange {
+            tau_g1: g1(&self.tau_g1)?,
+            tau_g2: G2Projective::normalize_batch(&domain.ifft(&powers)),
+            alpha_tau: g1(&self.alpha_tau)?,
+            beta_tau: g1(&self.beta_tau)?,
+        })
+    }
+
+    /// The same out of the file, if it has them and they agree with the powers: the sum of `c_i L_i(tau)` is p(tau) for the
+    /// polynomial p with values `c_i`. The weights are hashed from the file, so that they are not known before it is.
+    fn prepared(&self, power: u32, domain: &Radix2EvaluationDomain<Fr>) -> Option<Lagrange> {
+        let [tau_g1, tau_g2, alpha_tau, beta_tau] = self.prepared.as_ref()?;
+        let n = 1_usize.checked_shl(power)?;
+        let level = |bytes: &'_ [u8], size: usize| -> Option<Vec<u8>> {
+            let start = n.checked_sub(1)?.checked_mul(size)?;
+            bytes.get(start..start.checked_add(n.checked_mul(size)?)?).map(<[u8]>::to_vec)
+        };
+        let lagrange = Lagrange {
+            tau_g1: read_g1(&level(tau_g1, 64)?, n, 12).ok()?,
+            tau_g2: read_g2(&level(tau_g2, 128)?, n, 13).ok()?,
+            alpha_tau: read_g1(&level(alpha_tau, 64)?, n, 14).ok()?,
+            beta_tau: read_g1(&level(beta_tau, 64)?, n, 15).ok()?,
+        };
+        let weights: Vec<Fr> = (0..n as u64)
+            .map(|i| {
+                let hash = Sha256::new_with_prefix(b"mediveil/zk/lagrange/v1\0").chain_update(self.sha256);
+                Fr::from_be_bytes_mod_order(&hash.chain_update(i.to_be_bytes()).finalize())
+            })
+            .collect();
+        let coefficients = domain.ifft(&weights);
+        let g1 = |at: &[G1Affine], powers: &[G1Affine]| {
+            let powers = powers.get(..n).unwrap_or_default();
+            G1Projective::msm(at, &weights) == G1Projective::msm(powers, &coefficients)
+        };
+        let powers = self.tau_g2.get(..n)?;
+        let agree = g1(&lagrange.tau_g1, &self.tau_g1)
+            && g1(&lagrange.alpha_tau, &self.alpha_tau)
+            && g1(&lagrange.beta_tau, &self.beta_tau)
+            && G2Projective::msm(&lagrange.tau_g2, &weights) == G2Projective::msm(powers, &coefficients);
+        agree.then_some(lagrange)
     }
 
     /// Each section by one random linear combination: shifted by one place, it must be multiplied by tau.
@@ -137,35 +210,44 @@ impl Ptau {
         let (tau, alpha, beta) = (random_scalar(rng), random_scalar(rng), random_scalar(rng));
         let powers: Vec<Fr> =
             std::iter::successors(Some(Fr::from(1)), |p| Some(*p * tau)).take((2 * n).saturating_sub(1)).collect();
-        let times = |factor: Fr, count: usize| -> Vec<G1Affine> {
-            let points: Vec<G1Projective> =
-                powers.par_iter().take(count).map(|p| G1Affine::generator() * (factor * p)).collect();
-            G1Projective::normalize_batch(&points)
+        let one = Fr::from(1);
+        // The Lagrange polynomials of the domains of 2^0 ... 2^last at tau.
+        let lagrange = |last: u32| -> Vec<Fr> {
+            let domains = (0..=last).filter_map(|power| Radix2EvaluationDomain::<Fr>::new(1_usize << power));
+            domains.flat_map(|domain| domain.evaluate_all_lagrange_coefficients(tau)).collect()
         };
-        let g2: Vec<G2Projective> = powers.par_iter().take(n).map(|p| G2Affine::generator() * p).collect();
-        let g2 = G2Projective::normalize_batch(&g2);
+        let (lagrange, longer) = (lagrange(power), lagrange(power.saturating_add(1)));
+        let g1 = |factor: Fr, scalars: &[Fr]| -> Vec<u8> {
+            let scalars: Vec<Fr> = scalars.iter().map(|s| factor * s).collect();
+            let points = G1Projective::generator().batch_mul(&scalars);
+            points.iter().flat_map(|p| [montgomery(&p.x), montgomery(&p.y)].concat()).collect()
+        };
+        let g2 = |scalars: &[Fr]| -> Vec<u8> {
+            let points = G2Projective::generator().batch_mul(scalars);
+            points.iter().flat_map(|p| [p.x.c0, p.x.c1, p.y.c0, p.y.c1].map(|c| montgomery(&c)).concat()).collect()
+        };
         let mut header = 32_u32.to_le_bytes().to_vec();
         header.extend(Fq::MODULUS.to_bytes_le());
         header.extend(power.to_le_bytes());
         header.extend(power.to_le_bytes());
-        let g1_bytes =
-            |points: Vec<G1Affine>| points.iter().flat_map(|p| [montgomery(&p.x), montgomery(&p.y)].concat()).collect();
-        let g2_bytes = |points: &[G2Affine]| -> Vec<u8> {
-            points.iter().flat_map(|p| [p.x.c0, p.x.c1, p.y.c0, p.y.c1].map(|c| montgomery(&c)).concat()).collect()
-        };
-        let sections: [Vec<u8>; 7] = [
-            header,
-            g1_bytes(times(Fr::from(1), powers.len())),
-            g2_bytes(&g2),
-            g1_bytes(times(alpha, n)),
-            g1_bytes(times(beta, n)),
-            g2_bytes(&[(G2Affine::generator() * beta).into_affine()]),
-            0_u32.to_le_bytes().to_vec(),
+        let low = powers.get(..n).unwrap_or(&powers);
+        let sections: [(u32, Vec<u8>); 11] = [
+            (1, header),
+            (2, g1(one, &powers)),
+            (3, g2(low)),
+            (4, g1(alpha, low)),
+            (5, g1(beta, low)),
+            (6, g2(&[beta])),
+            (7, 0_u32.to_le_bytes().to_vec()),
+            (12, g1(one, &longer)),
+            (13, g2(&lagrange)),
+            (14, g1(alpha, &lagrange)),
+            (15, g1(beta, &lagrange)),
         ];
         let mut out = b"ptau".to_vec();
         out.extend(1_u32.to_le_bytes());
-        out.extend(7_u32.to_le_bytes());
-        for (kind, bytes) in (1_u32..).zip(&sections) {
+        out.extend(11_u32.to_le_bytes());
+        for (kind, bytes) in &sections {
             out.extend(kind.to_le_bytes());
             out.extend((bytes.len() as u64).to_le_bytes());
             out.extend(bytes);

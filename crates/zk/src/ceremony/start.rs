@@ -1,13 +1,12 @@
 //! The key before phase 2: a statement's rows at tau, from the powers of tau, with gamma = delta = 1.
 //!
-//! Lagrange polynomials at tau are the inverse discrete Fourier transform of the powers, in the exponent; then each
+//! Lagrange polynomials at tau come from the file, or are the inverse discrete Fourier transform of its powers; then each
 //! variable's polynomial is a sparse sum of them. H's query is tau^i (tau^n - 1) = tau^(n+i) - tau^i.
 
 use super::ptau::{Ptau, PtauError};
 use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine, G2Projective};
 use ark_ec::{AffineRepr as _, CurveGroup};
 use ark_ff::{BigInteger as _, One as _, PrimeField as _};
-use ark_poly::{EvaluationDomain as _, Radix2EvaluationDomain};
 use mediveil_circuits::r1cs::{Constraint, R1cs, Row};
 use rayon::prelude::*;
 
@@ -15,24 +14,21 @@ pub(super) fn initial_key(r1cs: &R1cs, ptau: &Ptau) -> Result<ark_groth16::Provi
     let n = r1cs.constraints().saturating_add(r1cs.instances()).next_power_of_two();
     let needed = n.ilog2();
     let small = PtauError::TooSmall { needed, found: ptau.power };
-    let domain = Radix2EvaluationDomain::<Fr>::new(n).filter(|_| needed <= ptau.power).ok_or(small.clone())?;
-    let g1 = |powers: &[G1Affine]| -> Option<Vec<G1Projective>> {
-        Some(domain.ifft(&powers.get(..n)?.iter().map(|p| p.into_group()).collect::<Vec<_>>()))
-    };
-    let g2: Vec<G2Projective> = ptau.tau_g2.get(..n).ok_or(small.clone())?.iter().map(|p| p.into_group()).collect();
-    let tau_g2 = domain.ifft(&g2);
-    let (Some(tau), Some(alpha), Some(beta)) = (g1(&ptau.tau_g1), g1(&ptau.alpha_tau), g1(&ptau.beta_tau)) else {
+    if needed > ptau.power {
         return Err(small);
-    };
+    }
+    let lagrange = ptau.lagrange(needed).ok_or(small)?;
+    let tau = multiples::<G1Projective>(&lagrange.tau_g1);
+    let tau_g2 = multiples::<G2Projective>(&lagrange.tau_g2);
+    let alpha = multiples::<G1Projective>(&lagrange.alpha_tau);
+    let beta = multiples::<G1Projective>(&lagrange.beta_tau);
 
     let columns = Columns::of(r1cs);
-    let a = columns.sums(|c| &c.a, &tau);
-    let b1 = columns.sums(|c| &c.b, &tau);
-    let b2 = columns.sums(|c| &c.b, &tau_g2);
+    let a = sums::<G1Projective>(&[(&columns.a, &tau)]);
+    let b1 = sums::<G1Projective>(&[(&columns.b, &tau)]);
+    let b2 = sums::<G2Projective>(&[(&columns.b, &tau_g2)]);
     // beta A + alpha B + C for each variable: gamma and delta are one.
-    let parts = [columns.sums(|c| &c.a, &beta), columns.sums(|c| &c.b, &alpha), columns.sums(|c| &c.c, &tau)];
-    let [x, y, z] = &parts;
-    let joined: Vec<G1Projective> = x.iter().zip(y).zip(z).map(|((x, y), z)| *x + y + z).collect();
+    let joined = sums::<G1Projective>(&[(&columns.a, &beta), (&columns.b, &alpha), (&columns.c, &tau)]);
     let (inputs, l) = joined.split_at_checked(r1cs.instances()).unwrap_or((&joined, &[]));
     let h: Vec<G1Projective> = (0..n.saturating_sub(1))
         .filter_map(|i| {
@@ -89,40 +85,63 @@ impl Columns {
         }
         Self { a, b: side(|r| &r.b), c: side(|r| &r.c) }
     }
+}
 
-    fn sums<G: CurveGroup<ScalarField = Fr>>(&self, pick: fn(&Self) -> &Matrix, lagrange: &[G]) -> Vec<G> {
-        let bases = G::normalize_batch(lagrange);
-        let terms = |column: &Vec<(Fr, usize)>| -> Vec<(Fr, G::Affine)> {
-            column.iter().filter_map(|(k, row)| bases.get(*row).map(|p| (*k, *p))).collect()
-        };
-        pick(self).par_iter().map(|column| sum_of_products(&terms(column))).collect()
+/// Odd multiples of a point that are kept: 1, 3, ... 15, for signed digits of five bits.
+const MULTIPLES: usize = 8;
+
+/// The odd multiples of each point. Every row stands in some ten columns, so they are made once.
+fn multiples<G: CurveGroup<ScalarField = Fr>>(points: &[G::Affine]) -> Vec<G::Affine> {
+    let all = points.par_iter().flat_map_iter(|p| {
+        let first = p.into_group();
+        let twice = first.double();
+        std::iter::successors(Some(first), move |p| Some(*p + twice)).take(MULTIPLES)
+    });
+    G::normalize_batch(&all.collect::<Vec<G>>())
+}
+
+/// For each variable, the sum over these matrices of coefficient times the row's point.
+fn sums<G: CurveGroup<ScalarField = Fr>>(parts: &[(&Matrix, &Vec<G::Affine>)]) -> Vec<G> {
+    let variables = parts.first().map_or(0, |(matrix, _)| matrix.len());
+    let column = |variable: usize| {
+        let terms: Vec<(Digits, &[G::Affine])> = parts
+            .iter()
+            .flat_map(|(matrix, points)| {
+                matrix.get(variable).into_iter().flatten().filter_map(|(coefficient, row)| {
+                    let first = row.checked_mul(MULTIPLES)?;
+                    Some((Digits::of(coefficient), points.get(first..first.checked_add(MULTIPLES)?)?))
+                })
+            })
+            .collect();
+        sum_of_products(&terms)
+    };
+    (0..variables).into_par_iter().map(column).collect()
+}
+
+/// A coefficient as signed digits (wNAF, five bits), lowest first; short for small numbers and their negatives.
+struct Digits(Vec<i64>);
+
+impl Digits {
+    fn of(coefficient: &Fr) -> Self {
+        let (plus, minus) = (coefficient.into_bigint(), (-*coefficient).into_bigint());
+        let (number, sign) = if minus < plus { (minus, -1) } else { (plus, 1) };
+        Self(number.find_wnaf(5).unwrap_or_default().into_iter().map(|d| d * sign).collect())
     }
 }
 
-/// Pippenger's method on one thread: the columns are many and short, and run beside each other.
-fn sum_of_products<G: CurveGroup<ScalarField = Fr>>(terms: &[(Fr, G::Affine)]) -> G {
-    if terms.iter().all(|(k, _)| k.is_one()) {
-        return terms.iter().map(|(_, p)| p.into_group()).sum();
-    }
-    let window = if terms.len() < 16 { 3_usize } else { 5 };
-    let scalars: Vec<_> = terms.iter().map(|(k, p)| (k.into_bigint(), p)).collect();
-    (0..254_usize.div_ceil(window)).rev().fold(G::zero(), |mut sum, at| {
-        for _ in 0..window {
-            sum.double_in_place();
-        }
-        let mut buckets = vec![G::zero(); 1 << window];
-        for (scalar, point) in &scalars {
-            let digit = (0..window).fold(0_usize, |digit, i| {
-                digit | usize::from(scalar.get_bit(at.saturating_mul(window).saturating_add(i))) << i
-            });
-            if let Some(bucket) = buckets.get_mut(digit).filter(|_| digit > 0) {
-                *bucket += *point;
+/// Straus' method on one thread: the columns are many and short, and run beside each other.
+fn sum_of_products<G: CurveGroup>(terms: &[(Digits, &[G::Affine])]) -> G {
+    let longest = terms.iter().map(|(digits, _)| digits.0.len()).max().unwrap_or(0);
+    (0..longest).rev().fold(G::zero(), |mut sum, at| {
+        sum.double_in_place();
+        for (digits, multiples) in terms {
+            let digit = digits.0.get(at).copied().unwrap_or(0);
+            let multiple = usize::try_from(digit.unsigned_abs() / 2).ok().and_then(|i| multiples.get(i));
+            match multiple {
+                Some(p) if digit > 0 => sum += *p,
+                Some(p) if digit < 0 => sum -= *p,
+                _ => {}
             }
-        }
-        let mut running = G::zero();
-        for bucket in buckets.iter().skip(1).rev() {
-            running += bucket;
-            sum += running;
         }
         sum
     })
