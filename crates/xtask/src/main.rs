@@ -1,6 +1,7 @@
 //! `cargo xtask`: the tasks of this workspace, each one command that installs what it needs.
 
 mod bench;
+mod bindings;
 mod figures;
 mod fuzz;
 mod python;
@@ -21,6 +22,7 @@ Tasks:
                                       measure against the peers and print figures, ratios and targets;
                                       --quick ends in five minutes; an AREA is seal, record, abe, ...
   fuzz  [--seconds N] [TARGET...]     run the fuzz targets (needs cargo-fuzz; without it, replay the corpora)
+  wheel                               the Python wheel, optimised, into target/wheels
   help                                this text
 ";
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "bench" => bench::run(rest),
         "fuzz" => fuzz::run(rest),
+        "wheel" => bindings::wheel(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

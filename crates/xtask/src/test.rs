@@ -26,5 +26,5 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     for package in packages()? {
         step(&format!("{package} alone"), &mut cargo(&["check", "--quiet", "--locked", "--package", &package]))?;
     }
-    Ok(())
+    crate::bindings::test()
 }

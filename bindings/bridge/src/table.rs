@@ -1,0 +1,416 @@
+//! The table. One block an error enum, one line a kind; the wildcard at the end of each block is there because the enums may
+//! grow, and the test sees to it that nothing falls through to it.
+
+use crate::Kind;
+
+/// An error that has a kind.
+pub trait Classify: std::error::Error {
+    /// Its kind.
+    fn kind(&self) -> Kind;
+}
+
+impl Classify for std::io::Error {
+    fn kind(&self) -> Kind {
+        match Self::kind(self) {
+            std::io::ErrorKind::NotFound => Kind::NotFound,
+            std::io::ErrorKind::AlreadyExists => Kind::Exists,
+            _ => Kind::Storage,
+        }
+    }
+}
+
+// --- codec ---
+
+impl Classify for mediveil_codec::DecodeError {
+    fn kind(&self) -> Kind {
+        self.kind.kind()
+    }
+}
+
+impl Classify for mediveil_codec::DecodeErrorKind {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Magic | Self::WrongType(_) | Self::Version(_) | Self::Suite(_) => Kind::Damaged,
+            Self::BodyTooLong { .. } | Self::Truncated | Self::Trailing(_) | Self::Expected(_) => Kind::Damaged,
+            Self::NotCanonical | Self::FieldTooLong { .. } | Self::Armor(_) | Self::Invalid(_) => Kind::Damaged,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_codec::ReadError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Io(e) => Classify::kind(e),
+            Self::Decode(e) => Classify::kind(e),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+// --- seal ---
+
+impl Classify for mediveil_seal::WrapError {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+}
+
+impl Classify for mediveil_seal::SealError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoDoors | Self::TooManyDoors | Self::SecondPassphrase | Self::ContextTooLong | Self::TooLong => {
+                Kind::Invalid
+            }
+            Self::Wrap(e) => e.kind(),
+            Self::Io(e) => Classify::kind(e),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_seal::OpenError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Malformed(e) => Classify::kind(e),
+            Self::NoDoor { .. } => Kind::NoKey,
+            Self::Tampered => Kind::Damaged,
+            Self::Unsigned | Self::OtherAuthor => Kind::Unverified,
+            Self::Io(e) => Classify::kind(e),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_seal::RewrapError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Open(e) => e.kind(),
+            Self::Seal(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_seal::identity::KeyError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::PublicKey | Self::SecretKey | Self::Signature | Self::Format(_) => Kind::Damaged,
+            Self::Unverified => Kind::Unverified,
+            Self::Passphrase | Self::PassphraseNeeded => Kind::NoKey,
+            Self::TooCostly => Kind::Refused,
+            Self::Decode(e) => Classify::kind(e),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_seal::ring::PolicyError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Range | Self::ExpiresBeforeDue | Self::EmergencyExpiry => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_seal::ring::RingError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoSuchVersion(_) => Kind::NotFound,
+            Self::Transition { .. } | Self::ActiveVersion(_) | Self::NoActiveVersion => Kind::State,
+            Self::Clock { .. } | Self::Full => Kind::State,
+            Self::Expired { .. } => Kind::Refused,
+            Self::Reason => Kind::Invalid,
+            Self::Policy(e) => e.kind(),
+            Self::Key(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_seal::ring::RingFileError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Io { source, .. } => Classify::kind(source),
+            Self::Busy { .. } => Kind::Busy,
+            Self::Decode { source, .. } => Classify::kind(source),
+            Self::Locked(e) => e.kind(),
+            Self::Lock(e) => e.kind(),
+            Self::WrappingNeeded | Self::NotBound | Self::WrappingPath | Self::TooLarge => Kind::Invalid,
+            Self::OlderRing { .. } | Self::OlderWrapping { .. } | Self::OtherRing => Kind::State,
+            Self::Changed(_) | Self::Reopen => Kind::State,
+            Self::Tampered => Kind::Damaged,
+            Self::Ring(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+// --- ledger ---
+
+impl Classify for mediveil_ledger::TooLong {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+}
+
+impl Classify for mediveil_ledger::LabelError {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+}
+
+impl Classify for mediveil_ledger::LogError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound | Self::OutOfRange { .. } | Self::NoProof { .. } => Kind::NotFound,
+            Self::Exists | Self::KeyTaken { .. } => Kind::Exists,
+            Self::NotALog | Self::Format(_) | Self::RolledBack { .. } | Self::Rewritten { .. } => Kind::Damaged,
+            Self::Damaged(e) => e.kind(),
+            Self::ReadOnly | Self::Complete | Self::Nested | Self::Forbidden => Kind::State,
+            Self::Full | Self::Uncertain | Self::Storage(_) => Kind::Storage,
+            Self::Busy => Kind::Busy,
+            Self::OtherLog { .. } => Kind::Unverified,
+            Self::TooLong(e) => e.kind(),
+            Self::Decode(e) => Classify::kind(e),
+            Self::Head(e) => e.kind(),
+            Self::Proof(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_ledger::Damage {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::EntryMissing { .. } | Self::EntryChanged { .. } | Self::NodeMissing { .. } => Kind::Damaged,
+            Self::NodeChanged { .. } | Self::NodeCount { .. } | Self::Cut { .. } => Kind::Damaged,
+            Self::Rewritten { .. } | Self::HeadForged { .. } | Self::Head(_) => Kind::Damaged,
+            Self::KeyIndex { .. } | Self::Schema(_) | Self::Database(_) => Kind::Damaged,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_ledger::HeadError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::OtherSigner { .. } | Self::Forged { .. } | Self::OtherLog { .. } => Kind::Unverified,
+            Self::Fork { .. } | Self::Unproven { .. } | Self::Inconsistent { .. } => Kind::Unverified,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_ledger::ProofError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Shape => Kind::Damaged,
+            Self::OtherSize { .. } | Self::OtherLog | Self::Inclusion { .. } | Self::Consistency { .. } => {
+                Kind::Unverified
+            }
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_ledger::EvidenceError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Head(e) => e.kind(),
+            Self::Proof(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+// --- abe ---
+
+impl Classify for mediveil_abe::PolicyError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Syntax { .. } | Self::TooLong(_) | Self::TooDeep { .. } | Self::TooManyTerms => Kind::Policy,
+            Self::Empty | Self::Threshold { .. } | Self::Contradiction(_) | Self::Kind(_) => Kind::Policy,
+            Self::UnknownNumber(_) | Self::NotPlain(_) | Self::OutOfRange { .. } => Kind::Policy,
+            Self::TooManyRows { .. } | Self::TooManyRepeats { .. } => Kind::Policy,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_abe::AttributeError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Name(_) | Self::Reserved(_) | Self::Value(_) | Self::Form(_) => Kind::Policy,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_abe::SchemaError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Attribute(e) => e.kind(),
+            Self::Width(_) | Self::Twice(_) | Self::TooMany(_) | Self::Undeclared(_) => Kind::Policy,
+            Self::NotPlain(_) | Self::Kind(_) | Self::TooLarge { .. } => Kind::Policy,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_abe::AuthorityError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Name | Self::NoAttributes => Kind::Invalid,
+            Self::Schema(e) => e.kind(),
+            Self::Expired(_) | Self::EmergencyTooLong(_) => Kind::Refused,
+            Self::Random => Kind::State,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+// --- dp ---
+
+impl Classify for mediveil_dp::AmountError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotPositive | Self::TooLarge | Self::TooSmall | Self::NotDecimal => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_dp::SensitivityError {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+}
+
+impl Classify for mediveil_dp::Refused {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::OverBudget { .. } | Self::OverQuota { .. } | Self::NoQuota(_) => Kind::Budget,
+            Self::Regime | Self::Unit | Self::Schema | Self::Guarantee | Self::Name => Kind::Invalid,
+            Self::NoBudget => Kind::NotFound,
+            Self::Exists => Kind::Exists,
+            Self::Tampered => Kind::Damaged,
+            Self::Mechanism(e) => e.kind(),
+            Self::Amount(e) => e.kind(),
+            Self::Log(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_dp::MechanismError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::TooNoisy | Self::Constant | Self::Threshold | Self::Shape => Kind::Invalid,
+            Self::Sampler => Kind::State,
+            Self::Amount(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_dp::PlanError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Json(_) | Self::NoColumn(_) | Self::Column { .. } | Self::Parameter(_) => Kind::Invalid,
+            Self::Overflow { .. } | Self::TooManyCells { .. } | Self::Price => Kind::Invalid,
+            Self::Sensitivity(e) => e.kind(),
+            Self::Mechanism(e) => e.kind(),
+            Self::Amount(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_dp::SchemaError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Json(_) | Self::Invalid(..) => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_dp::TableError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Csv(_) | Self::NoColumn(_) | Self::NotANumber { .. } | Self::NoPatient(_) | Self::TooManyRows => {
+                Kind::Invalid
+            }
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_dp::accounting::Refusal {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Regime => Kind::Invalid,
+            Self::OverBudget { .. } => Kind::Budget,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_dp::accounting::ReportError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Delta | Self::Loss | Self::Unreachable => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+// --- record ---
+
+impl Classify for mediveil_record::RecordError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Json(e) => Classify::kind(e),
+            Self::NotFhir { .. } | Self::TooManyResources { .. } => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_record::json::ParseError {
+    fn kind(&self) -> Kind {
+        self.kind.kind()
+    }
+}
+
+impl Classify for mediveil_record::json::ParseErrorKind {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::TooLong { .. } | Self::TooDeep(_) | Self::TooManyValues(_) | Self::ByteOrderMark => Kind::Invalid,
+            Self::NotUtf8 | Self::Syntax(_) | Self::Truncated | Self::Trailing | Self::LoneSurrogate => Kind::Invalid,
+            Self::Nul | Self::Noncharacter | Self::DuplicateName | Self::NotAnElementName => Kind::Invalid,
+            Self::NumberRange => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_record::NotInCommitment {
+    fn kind(&self) -> Kind {
+        Kind::Unverified
+    }
+}
+
+impl Classify for mediveil_record::TooManyLeaves {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+}
+
+impl Classify for mediveil_record::NotADouble {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+}

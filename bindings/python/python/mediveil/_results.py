@@ -1,0 +1,179 @@
+"""What comes back from a budget, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from html import escape
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """An amount of privacy loss: `epsilon` alone (pure), or `rho` with `delta` (zero-concentrated), as exact decimals.
+
+    >>> from decimal import Decimal
+    >>> Cost(epsilon=Decimal("0.4"))
+    Cost(epsilon 0.4)
+    """
+
+    epsilon: Decimal | None = None
+    rho: Decimal | None = None
+    delta: Decimal | None = None
+
+    @classmethod
+    def _of(cls, epsilon: str | None, rho: str | None, delta: str | None) -> Cost:
+        def number(text: str | None) -> Decimal | None:
+            return None if text is None else Decimal(text)
+
+        return cls(number(epsilon), number(rho), number(delta))
+
+    def __str__(self) -> str:
+        parts = [("epsilon", self.epsilon), ("rho", self.rho), ("delta", self.delta)]
+        shown = [f"{name} {value:f}" for name, value in parts if value is not None and (value or name != "delta")]
+        return ", ".join(shown)
+
+    def __repr__(self) -> str:
+        return f"Cost({self})"
+
+    @property
+    def main(self) -> Decimal:
+        """The epsilon, or else the rho."""
+        return self.epsilon if self.epsilon is not None else self.rho or Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One figure: its group (empty for a single figure), the estimate, and the ends of its 95 % interval.
+
+    >>> Estimate((), 6.1, 5.9, 6.3).high
+    6.3
+    """
+
+    group: tuple[str, ...]
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A released answer: one estimate, or one for each cell or group. It is public: it may be pickled, shown and kept.
+
+    `rank_error` is for quantiles: by how many rows the rank may be off.
+
+    >>> answer = Answer((Estimate((), 6.1, 5.9, 6.3),))
+    >>> answer.value, len(answer)
+    (6.1, 1)
+    """
+
+    estimates: tuple[Estimate, ...]
+    rank_error: float | None = None
+
+    @classmethod
+    def _of(cls, rows: Sequence[tuple[list[str], float, float, float]], rank_error: float | None) -> Answer:
+        return cls(tuple(Estimate(tuple(group), value, low, high) for group, value, low, high in rows), rank_error)
+
+    def _only(self) -> Estimate:
+        if len(self.estimates) != 1:
+            raise ValueError(f"the answer has {len(self.estimates)} figures: look at `estimates`")
+        return self.estimates[0]
+
+    @property
+    def value(self) -> float:
+        """The estimate, in the column's unit; ValueError if there are several."""
+        return self._only().value
+
+    @property
+    def low(self) -> float:
+        """The lower end of the 95 % interval of the noise."""
+        return self._only().low
+
+    @property
+    def high(self) -> float:
+        """The upper end of the 95 % interval of the noise."""
+        return self._only().high
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Columns `group`, `value`, `low`, `high`, as DataFrames take them."""
+        return {
+            "group": [" × ".join(e.group) for e in self.estimates],
+            "value": [e.value for e in self.estimates],
+            "low": [e.low for e in self.estimates],
+            "high": [e.high for e in self.estimates],
+        }
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame with columns `group`, `value`, `low` and `high`."""
+        import pandas
+
+        return pandas.DataFrame(self.to_dict())
+
+    def to_polars(self) -> Any:
+        """A polars DataFrame with columns `group`, `value`, `low` and `high`."""
+        import polars
+
+        return polars.DataFrame(self.to_dict())
+
+    def __len__(self) -> int:
+        return len(self.estimates)
+
+    def __iter__(self) -> Iterator[Estimate]:
+        return iter(self.estimates)
+
+    def _repr_html_(self) -> str:
+        rows = [(" × ".join(e.group), f"{e.value:.6g}", f"{e.low:.6g} to {e.high:.6g}") for e in self.estimates]
+        return _table(("group", "value", "95 % interval of the noise"), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a plan would cost and bring. `cost` is nothing for a question that was paid for; `refusal` says why a reservation
+    would be refused now; `errors` are for each mechanism the mean magnitude of the noise and the half-width of its 95 %
+    interval, in steps of the column.
+
+    >>> Preview(Cost(), None, None, [(1.0, 3)]).refusal is None
+    True
+    """
+
+    cost: Cost
+    remaining: Cost | None
+    refusal: str | None
+    errors: list[tuple[float, int]]
+
+    def _repr_html_(self) -> str:
+        rows = [("cost", str(self.cost)), ("left now", str(self.remaining or "")), ("refused", self.refusal or "no")]
+        return _table(("", ""), rows) + plan_html(self.errors)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    heading = line(head, "th") if any(head) else ""
+    return "<table>" + heading + "".join(line(row, "td") for row in rows) + "</table>"
+
+
+def plan_html(errors: Sequence[tuple[float, int]]) -> str:
+    """A plan's noise as a table."""
+    rows = [(str(n + 1), f"{mean:.3g}", str(half)) for n, (mean, half) in enumerate(errors)]
+    return _table(("mechanism", "mean noise (steps)", "95 % within (steps)"), rows)
+
+
+def policy_html(canonical: str) -> str:
+    """A policy as it is understood, every operator on a line of its own."""
+    return "<code>" + escape(canonical).replace(" and ", "<br>and ").replace(" or ", "<br>or ") + "</code>"
+
+
+def budget_html(cap: Cost, spent: Cost | None, remaining: Cost | None) -> str:
+    """A budget as a table with a bar."""
+    rows = [("cap", str(cap)), ("spent", str(spent or "")), ("left", str(remaining or ""))]
+    bar = ""
+    if spent is not None and cap.main:
+        bar = f'<progress max="1" value="{float(spent.main / cap.main):.4f}"></progress>'
+    return _table(("", ""), rows) + bar
+
+
+for _class in (Cost, Estimate, Answer, Preview):
+    _class.__module__ = "mediveil"

@@ -1,0 +1,51 @@
+//! The native half of the Python package `mediveil`: one module a subject, each a thin bridge to the crate of its name.
+//!
+//! What a class is for, its arguments, units and errors are in the Python documentation: the doc comments of the classes and
+//! methods here. Rules that hold throughout:
+//!
+//! * classes are frozen and hold shared, thread-safe Rust values; what can be closed is behind a lock;
+//! * everything that can take longer than a millisecond runs detached from the interpreter (`py.detach`);
+//! * no reference into memory that Python could change is held while detached: `bytes` are used in place, any other buffer is
+//!   copied first;
+//! * an error of the libraries becomes the exception that `mediveil-bridge`'s table gives it.
+
+mod abe;
+mod budget;
+mod data;
+mod doors;
+mod fail;
+mod files;
+mod identity;
+mod log;
+mod query;
+mod record;
+mod ring;
+mod sample;
+mod seal;
+mod threads;
+mod time;
+
+// Free-threaded interpreters switch their lock on for this module: it is not tested without.
+#[pyo3::pymodule(gil_used = true)]
+mod _native {
+    #[pymodule_export]
+    use crate::abe::{AttributeKey, Authority, AuthorityParameters, Policy, PolicyDoor};
+    #[pymodule_export]
+    use crate::budget::{Budget, Table};
+    #[pymodule_export]
+    use crate::fail::_kinds;
+    #[pymodule_export]
+    use crate::identity::{Identity, Passphrase, PublicIdentity};
+    #[pymodule_export]
+    use crate::log::{Log, LogFollower, SignedHead, verify_consistency, verify_evidence};
+    #[pymodule_export]
+    use crate::query::{Plan, Query, Schema};
+    #[pymodule_export]
+    use crate::record::{Record, Resource, check_opening};
+    #[pymodule_export]
+    use crate::ring::KeyRing;
+    #[pymodule_export]
+    use crate::sample::{sample_bundle, sample_cohort};
+    #[pymodule_export]
+    use crate::seal::{inspect, open, open_file, rewrap_file, seal, seal_file};
+}
