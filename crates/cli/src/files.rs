@@ -206,17 +206,22 @@ fn checked(text: &str) -> Result<Zeroizing<String>, Failure> {
 
 /// A small file, whole.
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, Failure> {
-    let read = || {
-        let mut bytes = Vec::new();
-        let source: Box<dyn Read> = if is_dash(path) { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-        source.take(MAX_KEY_FILE + 1).read_to_end(&mut bytes)?;
-        Ok::<_, io::Error>(bytes)
-    };
-    let bytes = read().map_err(|e| Failure::from(e).at(path))?;
+    let bytes = read_at_most(path, MAX_KEY_FILE)?;
     if bytes.len() as u64 > MAX_KEY_FILE {
         return Err(Failure::new(Kind::Damaged, "is over 1 MiB, too long for a key file").at(path));
     }
     Ok(bytes)
+}
+
+/// The first bytes of a file: all of it, or one byte more than `limit`.
+fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    let read = || {
+        let mut bytes = Vec::new();
+        let source: Box<dyn Read> = if is_dash(path) { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+        source.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>(bytes)
+    };
+    read().map_err(|e| Failure::from(e).at(path))
 }
 
 /// The secret identity in a key file; asks for its passphrase where it has one.
@@ -251,6 +256,22 @@ pub(crate) fn is_armored<T: Wire>(text: &[u8]) -> bool {
 pub(crate) fn read_armored<T: Wire>(path: &Path) -> Result<T, Failure> {
     let text = Zeroizing::new(read_small(path)?);
     armor::decode(&text).map_err(|e| Failure::from(e).at(path))
+}
+
+/// An object in armour that may be as long as its kind allows.
+pub(crate) fn read_object<T: Wire>(path: &Path) -> Result<T, Failure> {
+    // Armour takes four bytes for three, and the line ends.
+    let limit = (T::MAX_BODY as u64).saturating_mul(3).saturating_div(2).saturating_add(4096);
+    let text = Zeroizing::new(read_at_most(path, limit)?);
+    armor::decode(&text).map_err(|e| Failure::from(e).at(path))
+}
+
+/// Refuses to replace what is there.
+pub(crate) fn refuse_existing(path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Err(Failure::new(Kind::Refused, "exists, and is not replaced: choose another name").at(path));
+    }
+    Ok(())
 }
 
 /// Writes an object in armour; a secret one for the owner alone.

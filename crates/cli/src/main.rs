@@ -61,6 +61,15 @@ enum Command {
     /// Proofs in zero knowledge: setups, credentials, requests, proving and verifying
     #[command(subcommand)]
     Zk(commands::zk::ZkCommand),
+    /// Keys that several people hold together: make, renew and check them
+    #[command(subcommand)]
+    Committee(commands::committee::CommitteeCommand),
+    /// Recovery: guardians open a file for a new identity, unless its owner objects
+    #[command(subcommand)]
+    Recover(commands::recover::RecoverCommand),
+    /// Paper shares: a secret in words that some of several people bring back together
+    #[command(subcommand)]
+    Paper(commands::paper::PaperCommand),
     /// Make synthetic patients as FHIR R4 bundles
     Sample(commands::sample::Sample),
     ///  Run the main job from end to end and report on it
@@ -99,6 +108,9 @@ fn main() -> ExitCode {
         Command::Budget(c) => c.run(&global),
         Command::Rewrap(c) => c.run(&global),
         Command::Zk(c) => c.run(&global),
+        Command::Committee(c) => c.run(&global),
+        Command::Recover(c) => c.run(&global),
+        Command::Paper(c) => c.run(&global),
         Command::Sample(c) => c.run(&global),
         Command::Tour(c) => c.run(&global),
         Command::Completions(c) => c.run(),

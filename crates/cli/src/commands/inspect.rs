@@ -1,11 +1,13 @@
 //! `mediveil inspect`.
 
+use crate::commands::recover::Delay;
 use crate::failure::Failure;
 use crate::global::Global;
 use clap::Args;
 use mediveil_abe::PolicyDoor;
 use mediveil_codec::Wire;
 use mediveil_seal::{DoorInfo, DoorKind};
+use mediveil_threshold::guardians::Door;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::fs::File;
@@ -27,6 +29,11 @@ fn details(door: &DoorInfo) -> Option<String> {
     if (door.kind == DoorKind::HPKE_P256 || door.kind == DoorKind::HPKE_XWING) && door.body.first() == Some(&1) {
         let hint: String = door.body.get(1..9)?.iter().map(|b| format!("{b:02x}")).collect();
         return Some(format!("hint {hint}"));
+    }
+    if door.kind == DoorKind::COMMITTEE {
+        let terms = Door::decode(&door.body).ok()?.terms().clone();
+        let veto = if terms.has_owner() { "its owner can veto" } else { "nobody can veto" };
+        return Some(format!("guardians wait {}, {veto}", Delay(terms.delay())));
     }
     policy_door(door).map(|policy| {
         let epoch = match policy.sealed() {

@@ -2,11 +2,14 @@
 
 pub(crate) mod authority;
 pub(crate) mod budget;
+pub(crate) mod committee;
 pub(crate) mod identity;
 pub(crate) mod inspect;
 pub(crate) mod log;
 pub(crate) mod open;
+pub(crate) mod paper;
 pub(crate) mod policy;
+pub(crate) mod recover;
 pub(crate) mod rewrap;
 pub(crate) mod ring;
 pub(crate) mod sample;

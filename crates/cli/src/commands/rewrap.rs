@@ -2,6 +2,7 @@
 
 use crate::commands::open::Keys;
 use crate::commands::policy::PolicyDoorArgs;
+use crate::commands::recover::CommitteeDoorArgs;
 use crate::commands::seal::Readers;
 use crate::failure::Failure;
 use crate::files::{Input, Output, PassphraseSource};
@@ -39,6 +40,8 @@ pub(crate) struct Rewrap {
     #[command(flatten)]
     policy: PolicyDoorArgs,
     #[command(flatten)]
+    committee: CommitteeDoorArgs,
+    #[command(flatten)]
     passphrase: PassphraseSource,
 }
 
@@ -48,10 +51,11 @@ impl Rewrap {
         let openers = keys.openers(global)?;
         let openers: Vec<&dyn Opener> = openers.iter().map(AsRef::as_ref).collect();
         let readers = Readers::read(&self.to, &self.passphrase, self.hint)?.and_policy(&self.policy, global.now())?;
+        let readers = readers.and_committee(&self.committee)?;
         let recipients = readers.recipients();
         if recipients.is_empty() && self.drop.is_empty() && self.drop_kind.is_empty() {
             return Err(Failure::usage(
-                "nothing to change: name a reader with --to or --policy, or a door with --drop",
+                "nothing to change: name a reader with --to, --policy or --committee, or a door with --drop",
             ));
         }
         let mut change = mediveil_seal::Rewrap::new();

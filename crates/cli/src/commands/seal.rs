@@ -1,6 +1,7 @@
 //! `mediveil seal`.
 
 use crate::commands::policy::PolicyDoorArgs;
+use crate::commands::recover::{CommitteeDoor, CommitteeDoorArgs};
 use crate::failure::{Failure, Kind};
 use crate::files::{Input, Output, PassphraseSource, read_identity, read_public};
 use crate::global::Global;
@@ -26,6 +27,8 @@ pub(crate) struct Seal {
     to: Vec<PathBuf>,
     #[command(flatten)]
     policy: PolicyDoorArgs,
+    #[command(flatten)]
+    committee: CommitteeDoorArgs,
     #[command(flatten)]
     passphrase: PassphraseSource,
     /// Put a hint of the reader's key at each door: quicker to open among many, but it links files of one reader
@@ -67,17 +70,23 @@ pub(crate) struct Readers {
     passphrase: Option<Passphrase>,
     hint: bool,
     policy: Option<PolicyRecipient>,
+    committee: Option<CommitteeDoor>,
 }
 
 impl Readers {
     pub(crate) fn read(to: &[PathBuf], passphrase: &PassphraseSource, hint: bool) -> Result<Self, Failure> {
         let identities = to.iter().map(|path| read_public(path)).collect::<Result<_, _>>()?;
-        Ok(Self { identities, passphrase: passphrase.get(true)?, hint, policy: None })
+        Ok(Self { identities, passphrase: passphrase.get(true)?, hint, policy: None, committee: None })
     }
 
     /// These readers and those of a policy, if one is given.
     pub(crate) fn and_policy(self, policy: &PolicyDoorArgs, now: Timestamp) -> Result<Self, Failure> {
         Ok(Self { policy: policy.recipient(now)?, ..self })
+    }
+
+    /// These readers and a committee, if one is given.
+    pub(crate) fn and_committee(self, committee: &CommitteeDoorArgs) -> Result<Self, Failure> {
+        Ok(Self { committee: committee.door()?, ..self })
     }
 
     pub(crate) fn recipients(&self) -> Vec<Box<dyn Recipient + '_>> {
@@ -92,16 +101,22 @@ impl Readers {
         if let Some(policy) = &self.policy {
             all.push(Box::new(policy));
         }
+        if let Some(committee) = &self.committee {
+            all.push(Box::new(committee.recipient()));
+        }
         all
     }
 }
 
 impl Seal {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
-        if self.to.is_empty() && !self.passphrase.is_asked() && !self.policy.is_asked() {
-            return Err(Failure::usage("for whom? name a reader with --to PUB, or use --policy or --passphrase"));
+        let others = self.passphrase.is_asked() || self.policy.is_asked() || self.committee.is_asked();
+        if self.to.is_empty() && !others {
+            let how = "for whom? name a reader with --to PUB, or use --policy, --committee or --passphrase";
+            return Err(Failure::usage(how));
         }
         let readers = Readers::read(&self.to, &self.passphrase, self.hint)?.and_policy(&self.policy, global.now())?;
+        let readers = readers.and_committee(&self.committee)?;
         let author: Option<Identity> =
             self.sign.as_deref().map(|path| read_identity(path, &PassphraseSource::default())).transpose()?;
         let recipients = readers.recipients();

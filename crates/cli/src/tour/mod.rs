@@ -4,6 +4,7 @@
 //! use, checks its own claim, and returns its figures; a claim that does not hold fails the run.
 
 mod budget;
+mod guardians;
 mod keys;
 mod log;
 mod policies;
@@ -52,6 +53,7 @@ pub(crate) struct World {
     pub(crate) log: Option<log::TourLog>,
     pub(crate) cohort: Option<budget::Cohort>,
     pub(crate) proofs: Option<proofs::Proofs>,
+    pub(crate) council: Option<guardians::Council>,
 }
 
 /// One patient of the tour.
@@ -103,6 +105,7 @@ fn steps() -> impl Iterator<Item = &'static Step> {
         keys::STEPS,
         policies::STEPS,
         proofs::STEPS,
+        guardians::STEPS,
         log::EVENTS,
         budget::STEPS,
         log::STEPS,
@@ -136,6 +139,7 @@ impl Tour {
             log: None,
             cohort: None,
             proofs: None,
+            council: None,
         };
         let mut outcomes = Vec::new();
         for step in steps() {

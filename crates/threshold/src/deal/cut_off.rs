@@ -77,6 +77,12 @@ impl CutOff {
         Ok(Signed::new(cut_off, convenor))
     }
 
+    /// The run it belongs to.
+    #[must_use]
+    pub const fn session(&self) -> Session {
+        self.session
+    }
+
     /// The round, from 0.
     #[must_use]
     pub const fn round(&self) -> u8 {

@@ -90,7 +90,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::damage;
 
-pub use cut_off::{Board, CutOff, Entry};
+pub use cut_off::{Board, CutOff, Entry, Message};
 pub use outcome::{Checked, Outcome};
 pub use plan::{Plan, Session};
 pub use round0::{Enrolled, Enrolments};

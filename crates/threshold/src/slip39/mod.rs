@@ -204,6 +204,42 @@ impl Share {
         Ok(Self { common, group: nibble(16), member: nibble(4), needed: nibble(0).saturating_add(1), value: bytes })
     }
 
+    /// The number of its group, from 1.
+    #[must_use]
+    pub const fn group(&self) -> u8 {
+        self.group.saturating_add(1)
+    }
+
+    /// Its number in its group, from 1.
+    #[must_use]
+    pub const fn member(&self) -> u8 {
+        self.member.saturating_add(1)
+    }
+
+    /// How many shares of its group are needed.
+    #[must_use]
+    pub const fn needed(&self) -> u8 {
+        self.needed
+    }
+
+    /// How many groups are needed.
+    #[must_use]
+    pub const fn groups_needed(&self) -> u8 {
+        self.common.groups_needed
+    }
+
+    /// How many groups there are.
+    #[must_use]
+    pub const fn groups(&self) -> u8 {
+        self.common.groups
+    }
+
+    /// Whether both come from one split, as far as what stands in the open says.
+    #[must_use]
+    pub fn is_of_one_split(&self, other: &Self) -> bool {
+        self.common == other.common && self.value.len() == other.value.len()
+    }
+
     /// The share in words. The text is wiped when dropped.
     #[must_use]
     pub fn to_words(&self) -> Zeroizing<String> {
