@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a tool that stops at the first failure")]
 
-use mediveil_codec::{Timestamp, Wire, armor};
+use mediveil_codec::{ObjectType, Timestamp, Wire, armor};
+use mediveil_fuzz::{LogWorld, PolicyWorld};
 use mediveil_record::{Limits, Record, RecordSecret};
-use mediveil_rng::SeededRng;
+use mediveil_rng::{Rng, SeededRng};
 use mediveil_seal::identity::{Identity, IdentityKind};
 use mediveil_seal::ring::{OwnerRole, Ring, WhenActive};
 use mediveil_seal::{CoreHeader, Doors, Passphrase};
@@ -60,7 +61,91 @@ fn main() {
     put("fhir", "bundle", bundle.as_bytes());
     put("fhir", "numbers", br#"{"resourceType":"Basic","a":[0,-0,1.50,1E3,-12.5e-2,123456789012345678]}"#);
 
+    // Every type whose bytes are frozen in a crate's tests.
+    for (kind, _) in mediveil_fuzz::decoders() {
+        if let Some(bytes) = frozen(kind) {
+            put("codec_round_trip", kind.name(), &bytes);
+        }
+    }
+
+    let decoders = mediveil_fuzz::decoders();
+    for kind in ObjectType::ALL.iter().filter(|kind| !decoders.iter().any(|(known, _)| known == *kind)) {
+        println!("without a decoder in src/round_trip.rs: {kind}");
+    }
+    let mut more = mediveil_fuzz::committee_seeds();
+    more.extend(LogWorld::get().seeds.iter().cloned());
+    more.extend(mediveil_fuzz::zk_seeds().into_iter().map(|(_, bytes)| bytes));
+    for bytes in more {
+        if let Some(kind) = mediveil_codec::peek_type(&bytes) {
+            put("codec_round_trip", kind.name(), &bytes);
+        }
+    }
+
+    put("policy", "care", b"(role:cardiologist and site:A and clearance >= 3) or role:emergency");
+    put("policy", "quoted", "2 of (x:a, y:\"A \\\" b\", z:\u{e4}, n in 2..5) AND issued <= 2027-01-31".as_bytes());
+    for seed in 0..4_u8 {
+        let mut tree = [0; 64];
+        SeededRng::from_u64(seed.into()).fill_bytes(&mut tree);
+        put("policy", &format!("tree-{seed}"), &tree);
+        put("committee", &format!("script-{seed}"), &tree);
+        put("stream", &format!("script-{seed}"), &tree);
+        put("log_file", &format!("edit-{seed}"), &[&[1], &tree[..]].concat());
+        put("log_file", &format!("bytes-{seed}"), &[&[0], &tree[..16]].concat());
+        put("slip39", &format!("split-{seed}"), &[&[0xff], &tree[..]].concat());
+    }
+    let world = PolicyWorld::get();
+    put("policy_door", "door", &world.door.body);
+    put("policy_door", "key", &world.key.encode());
+    put("policy_door", "parameters", &world.authority.parameters().encode());
+    put("policy_door", "flip", &[0, 0, 200, 1]);
+    for (name, bytes) in ["entry", "head", "inclusion", "consistency", "evidence"].iter().zip(&LogWorld::get().seeds) {
+        put("ledger", name, bytes);
+    }
+    put("budget", "schema", mediveil_fuzz::SCHEMA.as_bytes());
+    put("budget", "mean", br#"{"statistic":{"mean":{"column":"hba1c"}},"filter":[]}"#);
+    put("budget", "histogram", br#"{"statistic":{"histogram":{"column":"age","edges":["18","65.0"]}}}"#);
+    put("budget", "table", b"id,age,hba1c,sex,code\na,44,6.5,f,x\nb,,7,m,\"y,z\"\n");
+    put("slip39", "one", b"duckling enlarge academic academic agency result length solution fridge kidney coal piece deal husband erode duke ajar critical decision keyboard");
+    put("slip39", "two", b"shadow pistol academic always adequate wildlife fancy gross oasis cylinder mustang wrist rescue view short owner flip making coding armed\nshadow pistol academic acid actress prayer class unknown daughter sweater depict flip twice unkind craft early superior advocate guest smoking");
+    for (name, bytes) in mediveil_fuzz::zk_seeds() {
+        put("zk", name, &bytes);
+    }
+    for (name, bytes) in ["ciphertext", "epoch", "part", "member", "parameters"].iter().zip(mediveil_fuzz::fhe_seeds())
+    {
+        put("fhe", name, &bytes);
+    }
+    put(
+        "canonical_json",
+        "text",
+        r#"{"b":[true,null,"\u20ac\n\u001f\ud83d\ude00"],"a":{"\u00e9":"","\ufb33":[[]]}}"#.as_bytes(),
+    );
+    put("canonical_json", "numbers", br#"[0,-0,1e21,1E-7,333333333.33333329,1.0,9007199254740993,5e-324]"#);
+
     put("sealed_file", "unchanged", b"");
     put("sealed_file", "flip", &[0, 0, 200, 1]);
     put("sealed_file", "cut-grow", &[0x11, 0x80, 0, 0, 2, 0, 0, 7, 5, 1, 0, 64]);
+}
+
+/// The bytes frozen in the tests of the type's crate, where they stand in a file of their own.
+fn frozen(kind: ObjectType) -> Option<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders =
+        ["crates/abe/tests/wire", "crates/fhe/tests/snapshots", "crates/zk/tests/wire", "circuits/tests/wire"];
+    for folder in folders {
+        for entry in fs::read_dir(root.join(folder)).into_iter().flatten().flatten() {
+            let Ok(text) = fs::read_to_string(entry.path()) else { continue };
+            let Some(bytes) = from_hex(&text) else { continue };
+            if mediveil_codec::peek_type(&bytes) == Some(kind) && bytes.len() <= 8192 {
+                return Some(bytes);
+            }
+        }
+    }
+    None
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }

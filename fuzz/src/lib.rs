@@ -5,17 +5,57 @@
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a broken promise must stop the fuzzer")]
 
+mod budget;
+mod canonical_json;
+mod committee;
+mod door;
+mod fhe;
 mod fhir;
+mod ledger;
+mod log_file;
+mod policy;
+mod round_trip;
 mod sealed;
+mod slip39;
+mod stream;
 mod wire;
+mod zk;
 
+pub use budget::{SCHEMA, budget};
+pub use canonical_json::canonical_json;
+pub use committee::{committee, committee_seeds};
+pub use door::{PolicyWorld, policy_door};
+pub use fhe::{fhe, fhe_seeds};
 pub use fhir::fhir;
+pub use ledger::{LogWorld, ledger};
+pub use log_file::log_file;
+pub use policy::policy;
+pub use round_trip::{codec_round_trip, decoders};
 pub use sealed::{reader, sample_file, sealed_file};
+pub use slip39::slip39;
+pub use stream::stream;
 pub use wire::{key_file, wire};
+pub use zk::{zk, zk_seeds};
 
 /// A target by its name.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: &[(&str, Target)] =
-    &[("fhir", fhir), ("key_file", key_file), ("sealed_file", sealed_file), ("wire", wire)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("budget", budget),
+    ("canonical_json", canonical_json),
+    ("codec_round_trip", codec_round_trip),
+    ("committee", committee),
+    ("fhe", fhe),
+    ("fhir", fhir),
+    ("key_file", key_file),
+    ("ledger", ledger),
+    ("log_file", log_file),
+    ("policy", policy),
+    ("policy_door", policy_door),
+    ("sealed_file", sealed_file),
+    ("slip39", slip39),
+    ("stream", stream),
+    ("wire", wire),
+    ("zk", zk),
+];

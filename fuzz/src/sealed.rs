@@ -29,7 +29,7 @@ pub fn sample_file() -> Vec<u8> {
 }
 
 /// Applies the script in `data` to the file: three bytes a change, an operation and a place.
-fn apply(file: &mut Vec<u8>, data: &[u8]) {
+pub(crate) fn apply(file: &mut Vec<u8>, data: &[u8]) {
     for change in data.chunks_exact(4).take(64) {
         let [op, a, b, c] = change else { continue };
         let place = usize::from(u16::from_be_bytes([*a, *b])).saturating_mul(usize::from(*op >> 4).saturating_add(1));

@@ -8,7 +8,8 @@ use mediveil_seal::identity::{
 use mediveil_seal::ring::{ErasureReceipt, Ring, SealedRing, WrappingFile};
 use mediveil_seal::{CoreHeader, Doors};
 
-fn canonical<T: Wire>(data: &[u8]) {
+/// Bytes are refused, or are the one encoding of a value.
+pub(crate) fn canonical<T: Wire>(data: &[u8]) {
     if let Ok(value) = T::decode(data)
         && value.encode() != data
     {

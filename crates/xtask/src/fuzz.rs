@@ -1,6 +1,7 @@
-//! `cargo xtask fuzz`: the fuzz targets, or their corpora where no fuzzer is installed.
+//! `cargo xtask fuzz`: the fuzz targets under libFuzzer, or blind changes to their corpora where no fuzzer is installed.
 
 use crate::shell::{cargo, has, root, step, target_dir};
+use std::process::Command;
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut seconds = 60u32;
@@ -19,11 +20,16 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Err("no such fuzz target; they are the files in fuzz/targets".into());
     }
     if !has("cargo-fuzz", &["--version"]) {
-        println!("cargo-fuzz is not installed (cargo install cargo-fuzz): replaying the committed corpora instead");
-        return step("corpora", &mut cargo(&["test", "--package", "mediveil-fuzz"]));
+        println!(
+            "cargo-fuzz is not installed (cargo install cargo-fuzz): changing the committed corpora at random instead"
+        );
+        let seconds = seconds.to_string();
+        let mut command = cargo(&["run", "--package", "mediveil-fuzz", "--example", "blind", "--", &seconds]);
+        return step("corpora", command.args(&targets));
     }
     // The sanitizers need a nightly compiler; coverage alone works on stable.
-    let nightly = has("rustc", &["-Zhelp"]);
+    let active = has("rustc", &["-Zhelp"]);
+    let nightly = active || has("rustup", &["run", "nightly", "rustc", "-Zhelp"]);
     if !nightly {
         println!("no nightly compiler: fuzzing without the address sanitizer");
     }
@@ -32,11 +38,26 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         let corpus = target_dir().join("fuzz/corpus").join(&target);
         std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
         let seeds = root().join("fuzz/corpus").join(&target);
-        let mut command = cargo(&["fuzz", "run", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]);
+        let mut command = if nightly && !active {
+            let mut command = Command::new("rustup");
+            command.args(["run", "nightly", "cargo"]).current_dir(root()).env_remove("CARGO").env_remove("RUSTC");
+            command
+        } else {
+            cargo(&[])
+        };
+        command.args(["fuzz", "run", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]);
+        // Sixteen programs are linked; optimising across crates at each would take longer than fuzzing them.
+        command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_TARGET_DIR", target_dir().join("fuzz"));
         if !nightly {
             command.args(["--sanitizer", "none"]);
         }
-        command.arg(&target).arg(&corpus).arg(&seeds).args(["--", &limit, "-max_len=65536", "-rss_limit_mb=2048"]);
+        command.arg(&target).arg(&corpus).arg(&seeds).args([
+            "--",
+            &limit,
+            "-max_len=65536",
+            "-rss_limit_mb=2048",
+            "-timeout=60",
+        ]);
         step(&format!("fuzz {target} for {seconds} s"), &mut command)?;
     }
     Ok(())

@@ -144,6 +144,13 @@ fn ten_bits(value: u32) -> u16 {
 }
 
 impl Share {
+    /// The exponent of the work of a passphrase: [`join`] takes 10,000 * 2^exponent iterations, up to 2^15 times the least.
+    /// For those who join shares of strangers and must bound the time.
+    #[must_use]
+    pub const fn iteration_exponent(&self) -> u8 {
+        self.common.exponent
+    }
+
     /// Reads a share from its words, with any blank space between them and in any case.
     ///
     /// # Errors
