@@ -51,7 +51,7 @@ pub(crate) fn write_g2(out: &mut Vec<u8>, point: &G2Affine) {
 }
 
 pub(crate) fn read_g1(bytes: &[u8], check: Check) -> Option<G1Affine> {
-    let [x, y] = bytes.as_chunks::<32>().0 else { return None };
+    let ([x, y], []) = bytes.as_chunks::<32>() else { return None };
     let (x, y): (Fq, Fq) = (element(x)?, element(y)?);
     if x == Fq::from(0) && y == Fq::from(0) {
         return Some(G1Affine::identity());
@@ -62,7 +62,7 @@ pub(crate) fn read_g1(bytes: &[u8], check: Check) -> Option<G1Affine> {
 }
 
 pub(crate) fn read_g2(bytes: &[u8], check: Check) -> Option<G2Affine> {
-    let [x1, x0, y1, y0] = bytes.as_chunks::<32>().0 else { return None };
+    let ([x1, x0, y1, y0], []) = bytes.as_chunks::<32>() else { return None };
     let x = Fq2::new(element(x0)?, element(x1)?);
     let y = Fq2::new(element(y0)?, element(y1)?);
     if x == Fq2::from(0) && y == Fq2::from(0) {

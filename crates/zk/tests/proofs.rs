@@ -143,6 +143,10 @@ fn points_at_infinity_off_the_curve_and_outside_the_subgroup_are_no_proof() {
     let proof = FACTOR.prove(&[15, 1], &[3, 5], &mut rng()).unwrap();
     let bytes = proof.to_bytes();
     assert_eq!(Proof::<Factor>::from_bytes(&bytes).unwrap().to_bytes(), bytes);
+    for more in [1, 31, 32] {
+        let longer = [&bytes[..], &[0; 32][..more]].concat();
+        assert!(Proof::<Factor>::from_bytes(&longer).is_none(), "{more} bytes behind a proof");
+    }
     for (from, to) in [(0, 64), (64, 192), (192, 256)] {
         let mut infinite = bytes.clone();
         infinite[from..to].fill(0);
