@@ -2,7 +2,7 @@
 //! that let a caller in another language mix recipients and keys of different sorts in one call.
 //!
 //! A [`Kind`] is an exception in Python and a status code in C. The test beside this crate reads the libraries' sources and
-//! fails when an error enum, or a variant of one, is missing from the [`table`].
+//! fails when an error enum, or a variant of one, is missing from the table.
 //!
 //! Nothing here computes; the libraries do. Assumptions and promises are theirs.
 
