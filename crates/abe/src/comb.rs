@@ -400,6 +400,16 @@ mod tests {
         assert_eq!(products(&[[(comb, &one), (comb, &minus)]]), None);
     }
 
+    /// Nor has it a comb, among other points or alone.
+    #[test]
+    fn the_identity_has_no_comb() {
+        let others = points(2);
+        assert!(Comb::of(&[G1Affine::default()]).is_none());
+        let mixed = [G1Projective::from(others[0]), G1Projective::identity(), G1Projective::from(others[1])];
+        assert_eq!(to_affine(&mixed), [others[0], G1Affine::default(), others[1]]);
+        assert!(Comb::of(&to_affine(&mixed)).is_none());
+    }
+
     #[test]
     fn combs_hold_the_sums_of_their_teeth() {
         let point = points(1)[0];

@@ -323,10 +323,14 @@ pub(crate) fn g2_from_bytes(bytes: &[u8; G2_LEN]) -> Option<G2Affine> {
     Option::from(G2Affine::from_compressed(bytes)).filter(|p: &G2Affine| !bool::from(p.is_identity()))
 }
 
-/// Affine coordinates of many points, with one inversion.
+/// Affine coordinates of many points, with one inversion. The identity stays the identity.
 pub(crate) fn to_affine(points: &[G1Projective]) -> Vec<G1Affine> {
     if points.is_empty() {
         return Vec::new();
+    }
+    // One identity would poison the shared inversion.
+    if points.iter().any(|p| bool::from(p.is_identity())) {
+        return points.iter().map(G1Affine::from).collect();
     }
     let raw: Vec<blst::blst_p1> = points.iter().map(|p| *p.as_ref()).collect();
     let affine = blst::p1_affines::from(&raw);

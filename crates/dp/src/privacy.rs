@@ -6,11 +6,14 @@
 //! evaluates on encrypted rows.
 
 use mediveil_codec::{DecodeError, Decoder, Encoder};
+use serde::{Deserialize, Serialize};
 
-/// Which two data sets must look alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Which two data sets must look alike. In a schema's JSON `add_remove`, which is the default, or `replace`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Neighbours {
     /// One has a patient that the other has not. The number of patients is not public.
+    #[default]
     AddRemove,
     /// One patient's rows are exchanged for other rows, or for none. The number of patients is public.
     Replace,

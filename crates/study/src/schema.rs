@@ -132,21 +132,13 @@ struct SchemaJson {
     #[serde(default = "one")]
     rows_per_patient: u32,
     #[serde(default)]
-    neighbours: NeighboursJson,
+    neighbours: Neighbours,
     max_rows: u64,
     columns: Vec<ColumnJson>,
 }
 
 const fn one() -> u32 {
     1
-}
-
-#[derive(Serialize, Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-enum NeighboursJson {
-    #[default]
-    AddRemove,
-    Replace,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -220,12 +212,8 @@ impl Schema {
     /// [`SchemaError`] for anything else, with the place.
     pub fn from_json(json: &str) -> Result<Self, SchemaError> {
         let raw: SchemaJson = serde_json::from_str(json).map_err(|e| SchemaError::Json(e.to_string()))?;
-        let neighbours = match raw.neighbours {
-            NeighboursJson::AddRemove => Neighbours::AddRemove,
-            NeighboursJson::Replace => Neighbours::Replace,
-        };
         let invalid = |what: &str, why| SchemaError::Invalid(what.to_owned(), why);
-        let unit = PrivacyUnit::new(neighbours, raw.rows_per_patient)
+        let unit = PrivacyUnit::new(raw.neighbours, raw.rows_per_patient)
             .ok_or_else(|| invalid("rows_per_patient", "must lie between 1 and 1,048,576"))?;
         if raw.max_rows == 0 || raw.max_rows > Self::MAX_ROWS {
             return Err(invalid("max_rows", "must lie between 1 and 2^28"));
@@ -254,10 +242,7 @@ impl Schema {
         let raw = SchemaJson {
             patient: self.patient.clone(),
             rows_per_patient: self.unit.rows(),
-            neighbours: match self.unit.neighbours() {
-                Neighbours::AddRemove => NeighboursJson::AddRemove,
-                Neighbours::Replace => NeighboursJson::Replace,
-            },
+            neighbours: self.unit.neighbours(),
             max_rows: self.max_rows,
             columns: self.columns.iter().map(column_json).collect(),
         };

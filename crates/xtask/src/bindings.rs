@@ -1,13 +1,10 @@
 //! The Python package: its tests, in an environment of their own under the target directory, and its wheel.
 
+use crate::python::{at, environment};
 use crate::shell::{cargo, root, step, target_dir};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
-use std::{fs, io};
-
-fn at<T>(path: &Path, done: io::Result<T>) -> Result<T, String> {
-    done.map_err(|e| format!("{}: {e}", path.display()))
-}
 
 fn home() -> PathBuf {
     root().join("bindings/python")
@@ -17,24 +14,6 @@ fn home() -> PathBuf {
 fn requirements(pyproject: &str) -> Vec<String> {
     let list = pyproject.lines().find_map(|l| l.strip_prefix("test = [")).and_then(|l| l.strip_suffix(']'));
     list.into_iter().flat_map(|l| l.split(',')).map(|item| item.trim().trim_matches('"').to_owned()).collect()
-}
-
-/// The interpreter of an environment with these packages; made anew when the list changes.
-fn environment(name: &str, packages: &[String]) -> Result<PathBuf, String> {
-    let dir = target_dir().join("python").join(name);
-    let (python, stamp) = (dir.join("bin/python"), dir.join("filled"));
-    let list = packages.join("\n");
-    if fs::read_to_string(&stamp).is_ok_and(|filled| filled == list) {
-        return Ok(python);
-    }
-    let base = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    let title = format!("an environment for {name} (PYTHON={})", base.display());
-    step(&title, Command::new(&base).args(["-m", "venv", "--clear"]).arg(&dir))?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
-    step(&format!("pip install, for {name}"), &mut pip)?;
-    at(&stamp, fs::write(&stamp, list))?;
-    Ok(python)
 }
 
 /// The package as it would be installed: the Python half and the native module, both as they are now. The native module is

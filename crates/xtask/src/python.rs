@@ -1,29 +1,44 @@
-//! Python programs that check ours against other people's, each in an environment of its own under the target directory.
+//! Environments for Python programs under the target directory, and the programs that check ours against other people's.
 
 use crate::shell::{cargo, has, root, step, target_dir};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{fs, io};
 
-/// The interpreter of the environment `name` with the packages of a requirements file; `None` where this machine has no Python
-/// with `venv`, or the packages cannot be had.
-fn environment(name: &str, requirements: &str) -> Option<PathBuf> {
-    if !has("python3", &["-m", "venv", "--help"]) {
-        return None;
+/// The result of a file operation, with the path in its error.
+pub(crate) fn at<T>(path: &Path, done: io::Result<T>) -> Result<T, String> {
+    done.map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The program that makes environments: `PYTHON`, or `python3`.
+fn base() -> std::ffi::OsString {
+    std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into())
+}
+
+/// The interpreter of an environment with these packages; made anew when the list changes.
+pub(crate) fn environment(name: &str, packages: &[String]) -> Result<PathBuf, String> {
+    let dir = target_dir().join("python").join(name);
+    let (python, stamp) = (dir.join("bin/python"), dir.join("filled"));
+    let list = packages.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|filled| filled == list) {
+        return Ok(python);
     }
-    let folder = target_dir().join(name);
-    let python = folder.join("bin/python");
-    if !python.exists() {
-        step(&format!("python environment {name}"), Command::new("python3").args(["-m", "venv"]).arg(&folder)).ok()?;
-    }
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    step(&format!("packages of {name}"), install.arg(root().join(requirements))).ok()?;
-    Some(python)
+    let base = base();
+    let title = format!("an environment for {name} (PYTHON={})", base.display());
+    step(&title, Command::new(&base).args(["-m", "venv", "--clear"]).arg(&dir))?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
+    step(&format!("pip install, for {name}"), &mut pip)?;
+    at(&stamp, fs::write(&stamp, list))?;
+    Ok(python)
 }
 
 /// Our privacy reports against those of `dp-accounting`, on random plans.
 pub(crate) fn accounting() -> Result<(), String> {
-    let Some(python) = environment("python-dp", "crates/dp/tests/python/requirements.txt") else {
+    let list = root().join("crates/dp/tests/python/requirements.txt");
+    let packages: Vec<String> = at(&list, fs::read_to_string(&list))?.lines().map(str::to_owned).collect();
+    let made = has(base(), &["-m", "venv", "--help"]).then(|| environment("accounting", &packages).ok());
+    let Some(python) = made.flatten() else {
         println!("\n== SKIPPED: privacy reports beside dp-accounting (no python3 with venv, or no packages)");
         return Ok(());
     };

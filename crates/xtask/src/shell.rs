@@ -47,6 +47,6 @@ pub(crate) fn packages() -> Result<Vec<String>, String> {
 }
 
 /// Whether a program answers to `--version`.
-pub(crate) fn has(program: &str, args: &[&str]) -> bool {
+pub(crate) fn has(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> bool {
     Command::new(program).args(args).output().is_ok_and(|o| o.status.success())
 }

@@ -66,6 +66,12 @@ impl Stage {
         self.people.iter().map(|p| self.enrolments.deal(p, None, &mut self.rng).unwrap()).collect()
     }
 
+    /// Everybody's second round without a complaint, whatever was dealt.
+    fn silent(&self, dealings: &Dealings) -> Vec<Round2> {
+        let members = (1..).map(id).zip(&self.people);
+        members.map(|(member, p)| Signed::new(round2::Package::forged(dealings, member, Vec::new()), p)).collect()
+    }
+
     /// Replaces a dealer's message by a changed one under the dealer's signature.
     fn forge(&self, messages: &mut [Round1], dealer: u16, change: impl FnOnce(&mut round1::Package)) {
         let at = usize::from(dealer) - 1;
@@ -177,14 +183,7 @@ fn points_outside_the_group_are_named_or_cancel() {
 
         // Nobody complains, as if all receivers were blind: the sum alone finds it.
         let dealings = stage.dealings(&messages).unwrap();
-        let silent: Vec<_> = stage
-            .people
-            .iter()
-            .enumerate()
-            .map(|(i, p)| {
-                Signed::new(round2::Package::forged(&dealings, id(u16::try_from(i).unwrap() + 1), Vec::new()), p)
-            })
-            .collect();
+        let silent = stage.silent(&dealings);
         let end = stage.finish_with(&dealings, silent);
         assert_eq!(
             end.outcome.accusations,
@@ -196,14 +195,7 @@ fn points_outside_the_group_are_named_or_cancel() {
         stage.forge(&mut messages, 2, |p| p.commitment.0[1] = (G1Projective::from(p.commitment.0[1]) + point).into());
         stage.forge(&mut messages, 3, |p| p.commitment.0[1] = (G1Projective::from(p.commitment.0[1]) - point).into());
         let dealings = stage.dealings(&messages).unwrap();
-        let silent: Vec<_> = stage
-            .people
-            .iter()
-            .enumerate()
-            .map(|(i, p)| {
-                Signed::new(round2::Package::forged(&dealings, id(u16::try_from(i).unwrap() + 1), Vec::new()), p)
-            })
-            .collect();
+        let silent = stage.silent(&dealings);
         let cut_off = CutOff::close(&stage.plan, &silent, now(), &stage.people[0]).unwrap();
         let outcome = dealings.outcome(&Board::new(&cut_off, &silent)).unwrap();
         assert_eq!(outcome.accusations, []);
