@@ -1,17 +1,19 @@
-//! `cargo xtask bench`: runs the criterion benches and the figures program, and compares with the targets.
+//! `cargo xtask bench`: runs the criterion benches and the figures program, compares with the targets, and writes the report.
 
 use crate::figures::{Measure, ROWS, Row, Target};
 use crate::shell::{cargo, root, step, target_dir};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let (mut quick, mut json_file, mut areas) = (false, None, Vec::new());
+    let (mut quick, mut report, mut json_file, mut areas) = (false, false, None, Vec::new());
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.as_str() {
             "--quick" => quick = true,
+            "--report" => report = true,
             "--json" => json_file = Some(PathBuf::from(rest.next().ok_or("--json takes a file")?)),
             flag if flag.starts_with('-') => return Err(format!("bench does not know {flag}")),
             area => areas.push(area.to_owned()),
@@ -27,21 +29,30 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
+    let mut build =
+        cargo(&["build", "--profile", "bench", "--locked", "--package", "mediveil-benches", "--bin", "figures"]);
+    step("build of the benches", build.args(chosen.iter().flat_map(|area| ["--bench", area.as_str()])))?;
+    let start = Instant::now();
     for area in &chosen {
-        let mut command = cargo(&["bench", "--locked", "--package", "mediveil-benches", "--bench", area, "--"]);
+        let mut command =
+            cargo(&["bench", "--quiet", "--locked", "--package", "mediveil-benches", "--bench", area, "--"]);
         if quick {
-            command.args(["--warm-up-time", "0.3", "--measurement-time", "1", "--sample-size", "10", "--noplot"]);
+            command.args(["--warm-up-time", "0.2", "--measurement-time", "0.6", "--sample-size", "10", "--noplot"]);
         }
         step(&format!("bench {area}"), &mut command)?;
     }
     let times = criterion(&folder)?;
     let printed = printed(&chosen)?;
+    println!("\nmeasured for {:.0} s", start.elapsed().as_secs_f64());
     let rows: Vec<Value> = ROWS
         .iter()
         .filter(|r| chosen.iter().any(|a| r.id.starts_with(&format!("{a}."))))
         .filter_map(|r| figure(r, &times, &printed))
         .collect();
     print_table(&rows);
+    if report || (areas.is_empty() && !quick) {
+        crate::report::write(&rows, &times, if quick { " --quick --report`, with few samples" } else { "`" })?;
+    }
     if let Some(file) = json_file {
         let text = serde_json::to_string_pretty(&rows).map_err(|e| e.to_string())?;
         std::fs::write(&file, text + "\n").map_err(|e| format!("{}: {e}", file.display()))?;
@@ -93,21 +104,24 @@ fn read(path: &Path) -> Result<Value, String> {
     serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Figures that are not times: one JSON object a line, `{"id": ..., "value": ..., "peer_value": ...}`.
+/// Figures that are not times: one JSON object a line, `{"id": ..., "value": ..., "peer_value": ...}`. Each area in a process
+/// of its own: one figure is a process's largest memory.
 fn printed(areas: &[&String]) -> Result<BTreeMap<String, (f64, Option<f64>)>, String> {
-    let mut command = cargo(&["run", "--quiet", "--release", "--locked", "--package", "mediveil-benches", "--bin"]);
-    command.args(["figures", "--"]).args(areas);
     println!("\n== figures that are not times");
-    let output = command.output().map_err(|e| format!("figures: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("figures failed:\n{}", String::from_utf8_lossy(&output.stderr)));
-    }
     let mut figures = BTreeMap::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let row: Value = serde_json::from_str(line).map_err(|e| format!("figures: {line}: {e}"))?;
-        let number = |key: &str| row.get(key).and_then(Value::as_f64);
-        if let (Some(id), Some(value)) = (row.get("id").and_then(Value::as_str), number("value")) {
-            figures.insert(id.to_owned(), (value, number("peer_value")));
+    for area in areas {
+        let mut command = cargo(&["run", "--quiet", "--profile", "bench", "--locked", "--package", "mediveil-benches"]);
+        command.args(["--bin", "figures", "--", area.as_str()]);
+        let output = command.output().map_err(|e| format!("figures: {e}"))?;
+        if !output.status.success() {
+            return Err(format!("figures {area} failed:\n{}", String::from_utf8_lossy(&output.stderr)));
+        }
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let row: Value = serde_json::from_str(line).map_err(|e| format!("figures: {line}: {e}"))?;
+            let number = |key: &str| row.get(key).and_then(Value::as_f64);
+            if let (Some(id), Some(value)) = (row.get("id").and_then(Value::as_str), number("value")) {
+                figures.insert(id.to_owned(), (value, number("peer_value")));
+            }
         }
     }
     Ok(figures)
@@ -168,7 +182,7 @@ fn print_table(rows: &[Value]) {
 }
 
 /// Four significant digits.
-fn round(value: f64) -> String {
+pub(crate) fn round(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
         v if v < 0.01 => format!("{value:.6}"),

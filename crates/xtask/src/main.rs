@@ -4,7 +4,9 @@ mod bench;
 mod bindings;
 mod figures;
 mod fuzz;
+mod plot;
 mod python;
+mod report;
 mod shell;
 mod test;
 
@@ -18,9 +20,10 @@ Usage: cargo xtask <TASK>
 Tasks:
   test  [--quick]                     format, clippy, rustdoc, every crate alone, unit, property and doc tests;
                                       --quick: unit and property tests of what is already built, for daily work
-  bench [--quick] [--json FILE] [AREA...]
+  bench [--quick] [--report] [--json FILE] [AREA...]
                                       measure against the peers and print figures, ratios and targets;
-                                      --quick ends in five minutes; an AREA is seal, record, abe, ...
+                                      --quick ends five minutes after the build; an AREA is seal, record, abe, ...;
+                                      without either, or with --report, it writes benches/REPORT.md and its plots
   fuzz  [--seconds N] [TARGET...]     run the fuzz targets (needs cargo-fuzz; without it, replay the corpora)
   wheel                               the Python wheel, optimised, into target/wheels
   help                                this text
