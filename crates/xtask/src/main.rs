@@ -4,10 +4,14 @@ mod bench;
 mod bindings;
 mod figures;
 mod fuzz;
+mod guide;
+mod instructions;
 mod plot;
 mod python;
 mod report;
+mod review;
 mod shell;
+mod supply;
 mod test;
 
 use std::process::ExitCode;
@@ -25,6 +29,11 @@ Tasks:
                                       --quick ends five minutes after the build; an AREA is seal, record, abe, ...;
                                       without either, or with --report, it writes benches/REPORT.md and its plots
   fuzz  [--seconds N] [TARGET...]     run the fuzz targets (needs cargo-fuzz; without it, replay the corpora)
+  review                              what a security reviewer sees first: the strongest claims by their tests, published
+                                      vectors, the tamper matrix, versions and licences, on one page
+  instructions [--bless]              instructions of operations by callgrind, against the committed baseline
+  sbom                                a CycloneDX bill of materials for each package, into target/sbom
+  deny                                licences, bans and sources by cargo-deny
   wheel                               the Python wheel, optimised, into target/wheels
   help                                this text
 ";
@@ -36,6 +45,10 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "bench" => bench::run(rest),
         "fuzz" => fuzz::run(rest),
+        "review" => review::run(rest),
+        "instructions" => instructions::run(rest),
+        "sbom" => supply::sbom(rest),
+        "deny" => supply::deny(rest),
         "wheel" => bindings::wheel(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
