@@ -1,4 +1,5 @@
-//! The Python package: its tests, in an environment of their own under the target directory, and its wheel.
+//! The Python package: its tests, in an environment of their own under the target directory, and its wheel. The C library: its
+//! own checks.
 
 use crate::python::{at, environment};
 use crate::shell::{cargo, root, step, target_dir};
@@ -63,6 +64,16 @@ pub(crate) fn test() -> Result<(), String> {
     let cache = target_dir().join("python/mypy");
     let mut mypy = run(&["-m", "mypy", "python/mediveil", "examples"]);
     step("mypy --strict", mypy.env("MYPYPATH", "python").env("MYPY_CACHE_DIR", cache).env_remove("PYTHONPATH"))
+}
+
+/// The C library, its header, example and tests, plainly and under the sanitizers and valgrind.
+pub(crate) fn check_c() -> Result<(), String> {
+    let mut make = Command::new("make");
+    // With the features that the workspace's tests were built with: nothing is compiled twice.
+    make.args(["check", "SCOPE=--workspace"])
+        .current_dir(root().join("bindings/c"))
+        .env("CARGO_TARGET_DIR", target_dir());
+    step("the C library", &mut make)
 }
 
 /// `cargo xtask wheel`: the wheel, optimised, under `target/wheels`.

@@ -26,5 +26,6 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     for package in packages()? {
         step(&format!("{package} alone"), &mut cargo(&["check", "--quiet", "--locked", "--package", &package]))?;
     }
+    crate::bindings::check_c()?;
     crate::bindings::test()
 }
