@@ -13,6 +13,7 @@ mod review;
 mod shell;
 mod supply;
 mod test;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ Tasks:
   review                              what a security reviewer sees first: the strongest claims by their tests, published
                                       vectors, the tamper matrix, versions and licences, on one page
   instructions [--bless]              instructions of operations by callgrind, against the committed baseline
+  timing [--seconds N]                whether time depends on secrets, by Welch's t-test
   sbom                                a CycloneDX bill of materials for each package, into target/sbom
   deny                                licences, bans and sources by cargo-deny
   wheel                               the Python wheel, optimised, into target/wheels
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run(rest),
         "review" => review::run(rest),
         "instructions" => instructions::run(rest),
+        "timing" => timing::run(rest),
         "sbom" => supply::sbom(rest),
         "deny" => supply::deny(rest),
         "wheel" => bindings::wheel(rest),
