@@ -2,6 +2,7 @@
 
 mod bench;
 mod bindings;
+mod check;
 mod figures;
 mod fuzz;
 mod guide;
@@ -25,6 +26,7 @@ Usage: cargo xtask <TASK>
 Tasks:
   test  [--quick]                     format, clippy, rustdoc, every crate alone, unit, property and doc tests;
                                       --quick: unit and property tests of what is already built, for daily work
+  check [PACKAGE...]                  each crate by itself, without features, and with each feature alone
   bench [--quick] [--report] [--json FILE] [AREA...]
                                       measure against the peers and print figures, ratios and targets;
                                       --quick ends five minutes after the build; an AREA is seal, record, abe, ...;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     let (task, rest) = args.split_first().map_or(("help", &[][..]), |(task, rest)| (task.as_str(), rest));
     let outcome = match task {
         "test" => test::run(rest),
+        "check" => check::run(rest),
         "bench" => bench::run(rest),
         "fuzz" => fuzz::run(rest),
         "review" => review::run(rest),
