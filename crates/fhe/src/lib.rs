@@ -44,6 +44,7 @@
 //! | `evaluate` | add, multiply, not, or, sum over blocks on all threads |
 //! | `key`, `member`, [`ceremony`] | a committee's keys and how they are made |
 //! | [`opening`] | partial decryption, once, and its store |
+//! | [`program`] | another tool for another job: a risk score or a tree on one patient's encrypted values |
 //!
 //! # Assumptions
 //! Ring-LWE at 128 bits by the tables in [`SecurityEstimate`]. Sites are semi-honest about their values: there are no range
@@ -61,6 +62,7 @@ mod member;
 mod noise;
 pub mod opening;
 mod parameters;
+pub mod program;
 mod ring;
 mod security;
 mod shamir;
