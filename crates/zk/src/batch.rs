@@ -13,11 +13,11 @@
 
 use crate::keys::VerifyingKey;
 use crate::msm::{msm, msm_few};
+use crate::pairing::{At, Fp12, Fraction, Lines, Value, miller};
 use crate::proof::{Proof, VerifyError};
 use ark_bn254::g1::Config as G1Config;
-use ark_bn254::{Bn254, Fq12, Fr, G1Affine, G1Projective};
+use ark_bn254::{Bn254, Fr, G1Affine, G1Projective};
 use ark_ec::CurveGroup as _;
-use ark_ec::pairing::{MillerLoopOutput, Pairing};
 use ark_ec::scalar_mul::glv::GLVConfig as _;
 use ark_ff::{AdditiveGroup as _, Zero as _};
 use mediveil_circuits::Statement;
@@ -57,7 +57,7 @@ impl<S: Statement> VerifyingKey<S> {
     fn holds(&self, batch: &[(S::Public, Proof<S>)], rng: &mut (impl CryptoRng + ?Sized)) -> bool {
         let weights: Vec<Weight> = batch.iter().map(|_| Weight::random(rng)).collect();
         let elements: Vec<Fr> = weights.iter().map(Weight::element).collect();
-        let vk = &self.prepared.vk;
+        let vk = &self.key;
         let mut inputs = vec![Fr::zero(); vk.gamma_abc_g1.len()];
         for ((public, _), weight) in batch.iter().zip(&elements) {
             let values = S::inputs(public);
@@ -72,28 +72,38 @@ impl<S: Statement> VerifyingKey<S> {
         let c: Vec<G1Affine> = batch.iter().map(|(_, proof)| proof.points.c).collect();
         let proofs: Vec<&ArkProof> = batch.iter().map(|(_, proof)| &proof.points).collect();
         let share = batch.len().div_ceil(rayon::current_num_threads()).clamp(1, 16);
+        let prepared = &*self.prepared;
         let (proofs, key) = rayon::join(
             || {
                 let shares = proofs.par_chunks(share).zip(weights.par_chunks(share));
-                shares.map(|(proofs, weights)| weighted(proofs, weights)).product::<Fq12>()
+                shares
+                    .map(|(proofs, weights)| weighted(proofs, weights))
+                    .reduce(|| Some(Fp12::ONE), |a, b| Some(a? * b?))
             },
             || {
                 let sums = [msm_few(&vk.gamma_abc_g1, &inputs), msm(&c, &elements), -(vk.alpha_g1 * total)];
-                let g2: [<Bn254 as Pairing>::G2Prepared; 3] =
-                    [self.prepared.gamma_g2_neg_pc.clone(), self.prepared.delta_g2_neg_pc.clone(), vk.beta_g2.into()];
-                Bn254::multi_miller_loop(G1Projective::normalize_batch(&sums), g2).0
+                let sums = G1Projective::normalize_batch(&sums);
+                let [inputs, c, alpha] = sums.as_slice() else { return None };
+                // A sum may be infinity, whose pairing is one.
+                let fixed = [(inputs, &prepared.minus_gamma), (c, &prepared.minus_delta)];
+                let fixed: Vec<_> = fixed.iter().filter_map(|(p, lines)| Some((Fraction::of(p)?, *lines))).collect();
+                let alpha: Vec<At<'_>> = prepared.beta.at(alpha).into_iter().collect();
+                miller(&alpha, &fixed)
             },
         );
-        Bn254::final_exponentiation(MillerLoopOutput(proofs * key)).is_some_and(|product| product.is_zero())
+        proofs.zip(key).and_then(|(proofs, key)| Value::of(proofs * key)) == Some(Value::ONE)
     }
 }
 
 type ArkProof = ark_groth16::Proof<Bn254>;
 
-/// The Miller loops of some proofs: weight times A with B.
-fn weighted(proofs: &[&ArkProof], weights: &[Weight]) -> Fq12 {
+/// The Miller loops of some proofs: weight times A with B. A weight of zero leaves its proof out, as it must.
+fn weighted(proofs: &[&ArkProof], weights: &[Weight]) -> Option<Fp12> {
     let scaled: Vec<G1Projective> = proofs.iter().zip(weights).map(|(proof, weight)| weight.times(&proof.a)).collect();
-    Bn254::multi_miller_loop(G1Projective::normalize_batch(&scaled), proofs.iter().map(|proof| proof.b)).0
+    let lines: Vec<Lines> = proofs.iter().map(|proof| Lines::of(&proof.b)).collect::<Option<_>>()?;
+    let scaled = G1Projective::normalize_batch(&scaled);
+    let pairs: Vec<At<'_>> = lines.iter().zip(&scaled).filter_map(|(lines, a)| lines.at(a)).collect();
+    miller(&pairs, &[])
 }
 
 /// k + l lambda.

@@ -6,15 +6,16 @@
 //! not infinity: gamma = delta is a setup without phase 2, under which anyone can forge (two protocols lost their funds to
 //! it in 2026). [`ProvingKey::decode_pinned`] skips the points' checks, and takes the file's hash for it.
 
+use crate::pairing::{FixedLines, InputSum, Lines, Value};
 use crate::points::{self, Check};
 use crate::prover::Queries;
 use ark_bn254::{Bn254, G1Affine, G2Affine};
 use ark_ec::AffineRepr as _;
-use ark_groth16::PreparedVerifyingKey;
 use mediveil_circuits::{Statement, StatementId};
 use mediveil_codec::{DecodeError, Decoder, Encoder, ObjectType, Wire};
 use sha2::{Digest as _, Sha256};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// Where a key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,10 +177,36 @@ fn check_verifying<S: Statement>(key: &ark_groth16::VerifyingKey<Bn254>) -> Resu
     Ok(())
 }
 
+/// What a verifier computes once from a key.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) beta: Lines,
+    pub(crate) minus_gamma: FixedLines,
+    pub(crate) minus_delta: FixedLines,
+    /// e(alpha, beta).
+    pub(crate) constant: Value,
+    pub(crate) inputs: InputSum,
+}
+
+impl Prepared {
+    /// `None` if alpha, beta, gamma or delta is infinity or outside its group.
+    fn of(key: &ark_groth16::VerifyingKey<Bn254>) -> Option<Self> {
+        let beta = Lines::of(&key.beta_g2)?;
+        Some(Self {
+            minus_gamma: FixedLines::of(&-key.gamma_g2)?,
+            minus_delta: FixedLines::of(&-key.delta_g2)?,
+            constant: Value::pairing(&key.alpha_g1, &beta)?,
+            inputs: InputSum::of(&key.gamma_abc_g1),
+            beta,
+        })
+    }
+}
+
 /// The verifying key of a statement, checked and prepared.
 #[derive(Clone, Debug)]
 pub struct VerifyingKey<S> {
-    pub(crate) prepared: PreparedVerifyingKey<Bn254>,
+    pub(crate) key: ark_groth16::VerifyingKey<Bn254>,
+    pub(crate) prepared: Arc<Prepared>,
     origin: Origin,
     statement: PhantomData<fn() -> S>,
 }
@@ -187,7 +214,8 @@ pub struct VerifyingKey<S> {
 impl<S: Statement> VerifyingKey<S> {
     pub(crate) fn new(key: &ark_groth16::VerifyingKey<Bn254>, origin: Origin) -> Result<Self, KeyError> {
         check_verifying::<S>(key)?;
-        Ok(Self { prepared: ark_groth16::prepare_verifying_key(key), origin, statement: PhantomData })
+        let prepared = Prepared::of(key).ok_or(KeyError::Degenerate)?.into();
+        Ok(Self { key: key.clone(), prepared, origin, statement: PhantomData })
     }
 
     /// Where the key comes from.
@@ -199,13 +227,13 @@ impl<S: Statement> VerifyingKey<S> {
     /// The key as arkworks has it.
     #[must_use]
     pub const fn ark(&self) -> &ark_groth16::VerifyingKey<Bn254> {
-        &self.prepared.vk
+        &self.key
     }
 
     /// The key's file.
     #[must_use]
     pub fn encode_wire(&self) -> Vec<u8> {
-        VerifyingKeyFile { header: Header::of::<S>(self.origin), key: self.prepared.vk.clone() }.encode()
+        VerifyingKeyFile { header: Header::of::<S>(self.origin), key: self.key.clone() }.encode()
     }
 
     /// Reads a key file for this statement.
@@ -271,8 +299,8 @@ impl<const PINNED: bool> Wire for ProvingKeyFile<PINNED> {
 pub struct ProvingKey<S> {
     pub(crate) key: ark_groth16::ProvingKey<Bn254>,
     pub(crate) verifying: VerifyingKey<S>,
-    pub(crate) matrices: std::sync::Arc<taceo_groth16::ConstraintMatrices<crate::Fr>>,
-    pub(crate) queries: std::sync::Arc<Queries>,
+    pub(crate) matrices: Arc<taceo_groth16::ConstraintMatrices<crate::Fr>>,
+    pub(crate) queries: Arc<Queries>,
 }
 
 impl<S: Statement> ProvingKey<S> {

@@ -25,6 +25,7 @@ mod frozen;
 mod json;
 mod keys;
 mod msm;
+mod pairing;
 mod points;
 mod proof;
 mod prover;

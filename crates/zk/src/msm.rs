@@ -284,6 +284,13 @@ fn finish<P: SWCurveConfig>(points: &[Affine<P>], lengths: &[usize]) -> Vec<Affi
     sums
 }
 
+/// The sums of pairs, with one inversion for all.
+pub(crate) fn add_pairs<P: SWCurveConfig>(pairs: &[[Affine<P>; 2]]) -> Vec<Affine<P>> {
+    let mut inverses: Vec<P::BaseField> = pairs.iter().map(denominator::<P>).collect();
+    invert_all(&mut inverses);
+    pairs.iter().zip(&inverses).map(|(pair, inverse)| add(pair, inverse)).collect()
+}
+
 /// What the slope of this addition is divided by; one where there is none.
 fn denominator<P: SWCurveConfig>([p, q]: &[Affine<P>; 2]) -> P::BaseField {
     let difference = q.x - p.x;

@@ -1,7 +1,7 @@
 //! Proofs and their verification.
 
 use crate::keys::VerifyingKey;
-use crate::msm::msm_few;
+use crate::pairing::{Fraction, Lines, Value, miller};
 use crate::points::{self, Check};
 use ark_bn254::{Bn254, Fr};
 use ark_ec::AffineRepr as _;
@@ -104,18 +104,23 @@ impl<S: Statement> VerifyingKey<S> {
         if inputs.len() != expected {
             return Err(VerifyError::Inputs { expected, found: inputs.len() });
         }
-        let points = self.prepared.vk.gamma_abc_g1.split_first();
-        let Some((constant, points)) = points else { return Err(VerifyError::Refused) };
-        let sum = msm_few(points, inputs) + constant;
-        match Groth16::<Bn254>::verify_proof_with_prepared_inputs(&self.prepared, &proof.points, &sum) {
-            Ok(true) => Ok(()),
-            _ => Err(VerifyError::Refused),
-        }
+        if self.equation(inputs, &proof.points) == Some(true) { Ok(()) } else { Err(VerifyError::Refused) }
+    }
+
+    /// Whether e(A, B) e(I, -gamma) e(C, -delta) = e(alpha, beta), where I is the sum over the inputs; `None` if a point that
+    /// must not be is infinity, or B outside its group.
+    fn equation(&self, inputs: &[Fr], proof: &ark_groth16::Proof<Bn254>) -> Option<bool> {
+        let key = &*self.prepared;
+        let b = Lines::of(&proof.b)?;
+        let mut fixed = vec![(Fraction::of(&proof.c)?, &key.minus_delta)];
+        // The sum may be infinity, whose pairing is one.
+        fixed.extend(key.inputs.at(inputs).map(|sum| (sum, &key.minus_gamma)));
+        Some(Value::of(miller(&[b.at(&proof.a)?], &fixed)?)? == key.constant)
     }
 
     /// A proof of the same statement that cannot be linked to this one (Baghery et al., 2020/811, figure 1).
     pub fn rerandomise(&self, proof: &Proof<S>, rng: &mut (impl CryptoRng + ?Sized)) -> Proof<S> {
-        let points = Groth16::<Bn254>::rerandomize_proof(&self.prepared.vk, &proof.points, &mut Compat06(rng));
+        let points = Groth16::<Bn254>::rerandomize_proof(&self.key, &proof.points, &mut Compat06(rng));
         Proof::from_ark(points)
     }
 }
@@ -199,5 +204,135 @@ impl Wire for ProofFile {
         let proof = Proof::from_bytes(d.bytes(Proof::<()>::LEN)?);
         let proof = proof.ok_or_else(|| d.invalid("a point that is not in its group"))?;
         Ok(Self { statement, inputs, proof })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::keys::Origin;
+    use ark_bn254::{G1Affine, G1Projective, G2Affine, G2Projective};
+    use ark_ec::{CurveGroup as _, PrimeGroup as _};
+    use ark_ff::{Field as _, One as _, UniformRand as _, Zero as _};
+    use mediveil_circuits::StatementId;
+    use mediveil_circuits::r1cs::{Builder, Num, R1cs};
+    use mediveil_rng::SeededRng;
+    use std::sync::LazyLock;
+
+    #[derive(Debug)]
+    struct Two;
+
+    impl Statement for Two {
+        type Public = [Fr; 2];
+        type Witness = ();
+        const ID: StatementId = StatementId::new("mediveil/test/two/v1");
+        const PUBLIC_INPUTS: usize = 2;
+        fn inputs(public: &[Fr; 2]) -> Vec<Fr> {
+            public.to_vec()
+        }
+        fn synthesize(_: &mut Builder, _: &[Num], _: Option<&()>) {}
+        fn r1cs() -> &'static R1cs {
+            static ROWS: LazyLock<R1cs> = LazyLock::new(Two::record);
+            &ROWS
+        }
+    }
+
+    fn g1(scalar: Fr) -> G1Affine {
+        (G1Projective::generator() * scalar).into_affine()
+    }
+
+    fn g2(scalar: Fr) -> G2Affine {
+        (G2Projective::generator() * scalar).into_affine()
+    }
+
+    /// Proofs made with the trapdoor, good and bad in every point and input, among them sums of inputs that are infinity:
+    /// arkworks' verdict each time.
+    #[test]
+    fn the_verdict_is_arkworks() {
+        let mut rng = Compat06(SeededRng::from_u64(1));
+        let mut random = || Fr::rand(&mut rng);
+        let (mut accepted, mut refused) = (0, 0);
+        for round in 0..4 {
+            let [alpha, beta, gamma, delta] = [random(), random(), random(), random()];
+            let mut ic = [random(), random(), random()];
+            let mut inputs = [random(), random()];
+            match round {
+                // The sum is infinity; then infinity is among the key's points; then the inputs are small.
+                1 => ic[0] = -(ic[1] * inputs[0] + ic[2] * inputs[1]),
+                2 => ic[1] = Fr::zero(),
+                3 => inputs = [Fr::one(), Fr::zero()],
+                _ => {}
+            }
+            let key = ark_groth16::VerifyingKey::<Bn254> {
+                alpha_g1: g1(alpha),
+                beta_g2: g2(beta),
+                gamma_g2: g2(gamma),
+                delta_g2: g2(delta),
+                gamma_abc_g1: ic.map(g1).to_vec(),
+            };
+            let ours = VerifyingKey::<Two>::new(&key, Origin::Development).unwrap();
+            let theirs = ark_groth16::prepare_verifying_key(&key);
+            let sum = ic[0] + ic[1] * inputs[0] + ic[2] * inputs[1];
+            let (a, b) = (random(), random());
+            let c = (a * b - alpha * beta - sum * gamma) * delta.inverse().unwrap();
+            let one = Fr::one();
+            let mut cases = vec![(a, b, c, inputs), (-a, -b, c, inputs)];
+            cases.extend([(-a, b, c, inputs), (a, -b, c, inputs), (a, b, -c, inputs), (c, b, a, inputs)]);
+            cases.extend([(a + one, b, c, inputs), (a, b + one, c, inputs), (a, b, c + one, inputs)]);
+            cases.extend(
+                [[one, one], [-inputs[0], inputs[1]], [inputs[1], inputs[0]], [Fr::zero(); 2]].map(|i| (a, b, c, i)),
+            );
+            for (a, b, c, inputs) in cases {
+                let points = ark_groth16::Proof { a: g1(a), b: g2(b), c: g1(c) };
+                let verdict = Groth16::<Bn254>::verify_proof(&theirs, &points, &inputs).unwrap();
+                let proof = Proof::<Two>::from_ark(points);
+                assert_eq!(ours.verify(&inputs, &proof).is_ok(), verdict);
+                let batch = [(inputs, proof.clone()), (inputs, proof)];
+                assert_eq!(ours.verify_batch(&batch, &mut SeededRng::from_u64(2)).is_ok(), verdict);
+                if verdict { accepted += 1 } else { refused += 1 }
+            }
+        }
+        assert!(accepted >= 8 && refused >= 40, "{accepted} {refused}");
+    }
+
+    /// Below the decoder's check: a proof whose B is outside G2, or with a point at infinity.
+    #[test]
+    fn points_that_no_decoder_lets_through_are_refused_below_it() {
+        let mut rng = Compat06(SeededRng::from_u64(3));
+        let [alpha, beta, gamma, delta] = [2, 3, 5, 7].map(Fr::from);
+        let key = ark_groth16::VerifyingKey::<Bn254> {
+            alpha_g1: g1(alpha),
+            beta_g2: g2(beta),
+            gamma_g2: g2(gamma),
+            delta_g2: g2(delta),
+            gamma_abc_g1: vec![G1Affine::identity(); 3],
+        };
+        let key = VerifyingKey::<Two>::new(&key, Origin::Development).unwrap();
+        let inputs = [Fr::one(), Fr::one()];
+        let good = ark_groth16::Proof { a: g1(alpha * beta + delta), b: g2(Fr::one()), c: g1(Fr::one()) };
+        let verdict = |points| key.verify(&inputs, &Proof::from_ark(points));
+        verdict(good.clone()).unwrap();
+        // Without C it would hold for another A, were infinity taken for a point.
+        let bare = ark_groth16::Proof { a: g1(alpha * beta), b: g2(Fr::one()), c: G1Affine::identity() };
+        assert_eq!(verdict(bare), Err(VerifyError::Refused));
+        for infinite in 0..2 {
+            let mut points = good.clone();
+            if infinite == 0 {
+                points.a = G1Affine::identity();
+            } else {
+                points.b = G2Affine::identity();
+            }
+            assert_eq!(verdict(points), Err(VerifyError::Refused));
+        }
+        let mut outside = good.clone();
+        outside.b =
+            std::iter::repeat_with(|| G2Affine::get_point_from_x_unchecked(ark_bn254::Fq2::rand(&mut rng), true))
+                .flatten()
+                .find(|point| !point.is_in_correct_subgroup_assuming_on_curve())
+                .unwrap();
+        assert_eq!(verdict(outside.clone()), Err(VerifyError::Refused));
+        outside.b = (outside.b + good.b).into_affine();
+        assert_eq!(verdict(outside), Err(VerifyError::Refused));
     }
 }
