@@ -7,7 +7,6 @@ use crate::print;
 use mediveil_codec::{Timestamp, Wire};
 use mediveil_dp::accounting::{Cost, FixedPlan, Loss};
 use mediveil_dp::{Account, Budget, Debit, Epsilon, Guarantee, Plan, Price, Query, QueryId, Schema, Terms};
-use mediveil_ledger::rusqlite::params;
 use mediveil_ledger::{Actor, Entry, Event, Label, Log, LogError, UniqueKey};
 use mediveil_rng::SeededRng;
 use opendp::combinators::{make_fully_adaptive_composition, make_privacy_filter};
@@ -74,16 +73,14 @@ impl Setting {
                 let event = Event::Budget { data_set: DATA_SET, kind: kind.clone(), body: debit.encode() };
                 let key = UniqueKey::of("dp/debit", &[DATA_SET, query].concat());
                 last = tx.append(&Entry::new(self.now, Actor::SYSTEM, event).keyed(key))?.index;
-                tx.sql()
-                    .prepare_cached("INSERT INTO dp_query (data_set, id, answer, members) VALUES (?1, ?2, NULL, NULL)")?
-                    .execute(params![DATA_SET, query])?;
+                let sql = "INSERT INTO dp_query (data_set, id, answer, members) VALUES (?1, ?2, NULL, NULL)";
+                tx.db().execute(sql, &[(&DATA_SET).into(), (&query).into()])?;
             }
             let (total, last) = (i64::try_from(UNITS * past), i64::try_from(last));
             let (total, last) = (total.map_err(|_| LogError::Complete)?, last.map_err(|_| LogError::Complete)?);
-            tx.sql().execute(
-                "UPDATE dp_budget SET main = ?1, debits = ?2, last_entry = ?3",
-                params![total, i64::try_from(past).map_err(|_| LogError::Complete)?, last],
-            )?;
+            let past = i64::try_from(past).map_err(|_| LogError::Complete)?;
+            let sql = "UPDATE dp_budget SET main = ?1, debits = ?2, last_entry = ?3";
+            tx.db().execute(sql, &[total.into(), past.into(), last.into()])?;
             Ok(())
         })?;
         Ok(())

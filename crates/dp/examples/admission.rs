@@ -47,13 +47,12 @@ fn history(log: &Log, n: u64, now: Timestamp) {
             let event =
                 Event::Budget { data_set: DATA_SET, kind: Label::new("debited").unwrap(), body: debit.encode() };
             last = tx.append(&Entry::new(now, Actor::SYSTEM, event).keyed(key))?.index;
-            tx.sql()
-                .prepare_cached("INSERT INTO dp_query (data_set, id) VALUES (?1, ?2)")?
-                .execute((DATA_SET, query.as_bytes()))?;
+            let sql = "INSERT INTO dp_query (data_set, id) VALUES (?1, ?2)";
+            tx.db().execute(sql, &[(&DATA_SET).into(), query.as_bytes().into()])?;
         }
-        tx.sql().execute(
+        tx.db().execute(
             "UPDATE dp_budget SET main = ?1, debits = ?1, last_entry = ?2",
-            (i64::try_from(n).unwrap(), i64::try_from(last).unwrap()),
+            &[i64::try_from(n).unwrap().into(), i64::try_from(last).unwrap().into()],
         )?;
         Ok(())
     })

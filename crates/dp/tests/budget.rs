@@ -9,7 +9,6 @@ use mediveil_dp::accounting::{Cost, Regime};
 use mediveil_dp::{
     Account, Answer, Budget, Finding, Guarantee, Part, Quota, QuotaKind, Refused, Reservation, Table, Terms,
 };
-use mediveil_ledger::rusqlite::Connection;
 use mediveil_ledger::{Actor, Log, LogError, SubjectSalt};
 use mediveil_seal::identity::SigningKey;
 
@@ -188,6 +187,40 @@ fn expected_errors_are_in_the_units_of_the_column() {
 }
 
 #[test]
+fn what_is_a_little_short_is_told_in_exact_units() {
+    let f = with_cap(pure("1"));
+    // So much is gone that what is left is one unit short of 0.6, and prints alike.
+    let price = f.budget.preview(&count(2, epsilon("0.6"))).unwrap().cost.units().0;
+    f.budget.ask(&count_for_units(1, pure("1").units().0 - price + 1), &table(5), now()).unwrap();
+    let refused = f.budget.reserve(&count(2, epsilon("0.6")), now()).unwrap_err();
+    let Refused::OverBudget { cost, remaining } = refused else { panic!("{refused}") };
+    let (asked, left) = (cost.units().0, remaining.units().0);
+    assert_eq!((asked, cost.to_string()), (left + 1, remaining.to_string()));
+    let text = refused.to_string();
+    let exact = format!(": {asked} units of epsilon asked, {left} left (a unit is 2^-40;");
+    assert!(text.contains(&exact) && !text.contains("delta"), "{text}");
+    f.budget.reserve(&count_for_units(3, left), now()).unwrap();
+    clean(&f.budget);
+}
+
+#[test]
+fn a_schema_that_was_exchanged_is_told_from_the_one_declared() {
+    let f = with_cap(pure("1"));
+    assert_eq!(f.budget.knows_schema(&schema()), Ok(false));
+    f.budget.declare_schema(&schema(), now()).unwrap();
+    f.budget.declare_schema(&schema(), now()).unwrap();
+    assert_eq!((f.budget.knows_schema(&schema()), f.log.size()), (Ok(true), Ok(2)));
+    let wider = mediveil_dp::Schema::from_json(&SCHEMA.replace("\"120\"", "\"130\"")).unwrap();
+    assert_eq!(f.budget.knows_schema(&wider), Ok(false));
+    // A later version of the data has its own.
+    f.budget.declare_schema(&wider, now()).unwrap();
+    assert_eq!((f.budget.knows_schema(&schema()), f.budget.knows_schema(&wider)), (Ok(true), Ok(true)));
+    let other = mediveil_dp::Schema::from_json(&SCHEMA.replace("\"rows_per_patient\": 2", "\"rows_per_patient\": 3"));
+    assert_eq!(f.budget.declare_schema(&other.unwrap(), now()), Err(Refused::Unit));
+    clean(&f.budget);
+}
+
+#[test]
 fn terms_are_for_life() {
     let f = with_cap(pure("1"));
     let again = Budget::create(&f.log, terms(pure("100")), Actor::SYSTEM, now());
@@ -242,17 +275,16 @@ fn a_jumping_clock_changes_nothing() {
 #[test]
 fn a_database_copied_back_is_noticed_against_a_remembered_head() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("events.log");
-    let copy = dir.path().join("copy");
     let key = SigningKey::generate(&mut mediveil_rng::SeededRng::from_u64(3));
     let t = table(5);
-    {
-        let log = log_in(&dir);
+    let path = {
+        let log = any_log(&dir);
         let budget = Budget::create(&log, terms(pure("1")), Actor::SYSTEM, now()).unwrap();
         budget.ask(&count(1, epsilon("0.3")), &t, now()).unwrap();
-    }
+        log.path().to_owned()
+    };
     // The last close has folded the write-ahead log into the file.
-    std::fs::copy(&path, &copy).unwrap();
+    store::copy(&path);
     let head = {
         let log = Log::open(&path).unwrap();
         let budget = Budget::open(&log, &DATA_SET, Actor::SYSTEM).unwrap();
@@ -260,10 +292,7 @@ fn a_database_copied_back_is_noticed_against_a_remembered_head() {
         assert!(budget.ask(&count(3, epsilon("0.7")), &t, now()).is_err());
         log.head(now(), &key).unwrap().verify(&key.verifying_key()).unwrap()
     };
-    std::fs::copy(&copy, &path).unwrap();
-    for suffix in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(dir.path().join(format!("events.log{suffix}")));
-    }
+    store::put_back(&path);
     let log = Log::open(&path).unwrap();
     let refused = Budget::open_against(&log, &head, &DATA_SET, Actor::SYSTEM).unwrap_err();
     assert!(matches!(refused, Refused::Log(LogError::RolledBack { .. })), "{refused}");
@@ -278,7 +307,7 @@ fn tables_changed_behind_the_log_are_noticed() {
         f.budget.ask(&count(1, epsilon("0.3")), &table(5), now()).unwrap();
         let quota = Quota { kind: QuotaKind::Project, name: "p".into(), cap: pure("1") };
         f.budget.set_quota(&quota, now()).unwrap();
-        Connection::open(f.log.path()).unwrap().execute_batch(sql).unwrap();
+        store::run(&f.log, sql);
         f
     };
     let mine =
@@ -404,12 +433,15 @@ fn nobody_pays_more_than_the_cap() {
         let plan = query(json).plan(&schema(), version, epsilon("0.3")).unwrap();
         f.budget.ask_per_record(&plan, &t, &salt, now()).unwrap();
     }
-    let conn = Connection::open(f.log.path()).unwrap();
     let cap = pure("1").units().0;
-    let (most, patients): (u64, u64) = conn
-        .query_row("SELECT max(main), count(*) FROM dp_record", [], |r| {
-            Ok((r.get::<_, i64>(0)?.unsigned_abs(), r.get::<_, i64>(1)?.unsigned_abs()))
+    let (most, patients) = f
+        .log
+        .snapshot(|db| {
+            db.first("SELECT max(main), count(*) FROM dp_record", &[], |row| {
+                Ok((row.int(0)?.unsigned_abs(), row.int(1)?.unsigned_abs()))
+            })
         })
+        .unwrap()
         .unwrap();
     assert!(most <= cap && most > cap * 8 / 10, "{most}");
     assert_eq!(patients, 40);

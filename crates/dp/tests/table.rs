@@ -243,3 +243,32 @@ fn a_plan_is_for_one_schema() {
         Some(mediveil_dp::accounting::Cost::zero(mediveil_dp::accounting::Regime::Pure))
     );
 }
+
+/// One row and no row are answered like any table: the same shape, values within the bounds, and no error that tells them apart.
+#[test]
+fn one_row_and_no_row_are_answered_like_any_other() {
+    let header = "id,age,hba1c,sex,arm,code\n";
+    let questions = [
+        r#"{"statistic":"count"}"#,
+        r#"{"statistic":{"sum":{"column":"age"}}}"#,
+        r#"{"statistic":{"mean":{"column":"age"}}}"#,
+        r#"{"statistic":{"variance":{"column":"hba1c"}}}"#,
+        r#"{"statistic":{"quantile":{"column":"age","numerator":1,"denominator":2,"candidates":["20","40","60"]}}}"#,
+        r#"{"statistic":{"histogram":{"column":"age","edges":["30","50"]}}}"#,
+        r#"{"statistic":{"contingency":{"columns":["sex","arm"]}}}"#,
+        r#"{"statistic":{"group_sum":{"by":["arm"],"column":"hba1c"}}}"#,
+    ];
+    for json in questions {
+        let shape = |rows: &str| {
+            let all = ask(&Table::from_csv([header, rows].concat().as_bytes(), &schema()).unwrap(), json, "1");
+            assert!(all.iter().all(|e| e.value.is_finite() && e.low <= e.value && e.value <= e.high), "{json}");
+            all.into_iter().map(|e| e.group).collect::<Vec<_>>()
+        };
+        let many = shape(csv(50).split_once('\n').unwrap().1);
+        assert_eq!((shape(""), shape("a,50,5.0,f,a,E11\n")), (many.clone(), many), "{json}");
+    }
+    let one = Table::from_csv([header, "a,50,5.0,f,a,E11\n"].concat().as_bytes(), &schema()).unwrap();
+    close(value(&one, questions[0]), 1.0);
+    close(value(&one, questions[2]), 50.0);
+    close(value(&one, questions[3]), 0.0);
+}

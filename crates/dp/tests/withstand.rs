@@ -18,11 +18,13 @@ use std::time::Duration;
 
 const ROLE: &str = "MEDIVEIL_DP_TEST_CHILD";
 
-fn spawn(role: &str, path: &Path, argument: u64) -> Child {
+/// A child that works on a log and writes what it has to say into a directory.
+fn spawn(role: &str, log: &Path, notes: &Path, argument: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["child", "--exact", "--test-threads=1", "--nocapture"])
         .env(ROLE, role)
-        .env("MEDIVEIL_DP_TEST_PATH", path)
+        .env("MEDIVEIL_DP_TEST_PATH", log)
+        .env("MEDIVEIL_DP_TEST_NOTES", notes)
         .env("MEDIVEIL_DP_TEST_ARGUMENT", argument.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -34,7 +36,8 @@ fn spawn(role: &str, path: &Path, argument: u64) -> Child {
 #[test]
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
-    let path = std::path::PathBuf::from(std::env::var("MEDIVEIL_DP_TEST_PATH").unwrap());
+    let path = std::env::var("MEDIVEIL_DP_TEST_PATH").unwrap();
+    let notes = std::path::PathBuf::from(std::env::var("MEDIVEIL_DP_TEST_NOTES").unwrap());
     let argument: u64 = std::env::var("MEDIVEIL_DP_TEST_ARGUMENT").unwrap().parse().unwrap();
     let log = Log::open(&path).unwrap();
     let budget = Budget::open(&log, &DATA_SET, Actor::SYSTEM).unwrap();
@@ -43,7 +46,7 @@ fn child() {
         // Asks one query after another until killed, and notes what it released.
         "asker" => {
             let mut released =
-                std::fs::OpenOptions::new().append(true).create(true).open(path.with_extension("released")).unwrap();
+                std::fs::OpenOptions::new().append(true).create(true).open(notes.join("released")).unwrap();
             for version in argument.. {
                 let plan = count_for_units(version, 3);
                 if let Ok(answer) = budget.ask(&plan, &t, now()) {
@@ -63,7 +66,7 @@ fn child() {
                     Err(other) => panic!("{other}"),
                 }
             }
-            std::fs::write(path.with_extension(format!("won{argument}")), won.to_string()).unwrap();
+            std::fs::write(notes.join(format!("won{argument}")), won.to_string()).unwrap();
         }
         _ => panic!(),
     }
@@ -93,14 +96,14 @@ fn units(n: u64) -> Cost {
 #[test]
 fn killed_at_random_points_nothing_is_lost_and_nothing_spent_twice() {
     let f = with_cap(units(1 << 40));
-    let path = f.log.path().to_owned();
+    let (path, notes) = (f.log.path().to_owned(), f.dir.path());
     let mut random = 0x9e37_79b9_7f4a_7c15u64;
     let mut released: BTreeMap<u64, String> = BTreeMap::new();
     let mut resumed = 0;
     let mut next = 0u64;
     for round in 0..40u64 {
         let before = f.log.size().unwrap();
-        let mut asker = spawn("asker", &path, next);
+        let mut asker = spawn("asker", &path, notes, next);
         // It is at work once the log grows; then it is killed somewhere within the next few queries.
         let mut waited = 0;
         while f.log.size().unwrap() == before && waited < 3000 {
@@ -121,7 +124,7 @@ fn killed_at_random_points_nothing_is_lost_and_nothing_spent_twice() {
         assert_eq!(budget.spent().unwrap(), Some(units(u64::try_from(sum).unwrap())));
 
         // What was released is what is stored, to the byte; a line cut short by the kill was never released.
-        let text = std::fs::read_to_string(path.with_extension("released")).unwrap_or_default();
+        let text = std::fs::read_to_string(notes.join("released")).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         for line in whole.lines() {
             if let Some((version, hex)) = line.split_once(' ') {
@@ -142,7 +145,7 @@ fn killed_at_random_points_nothing_is_lost_and_nothing_spent_twice() {
         assert_eq!((after.debits, after.answered), (audit.debits, audit.debits));
         assert_eq!(independent_sum(&log), (sum, debits));
         next = audit.debits;
-        let _ = std::fs::remove_file(path.with_extension("released"));
+        let _ = std::fs::remove_file(notes.join("released"));
     }
     println!("{next} debits, {resumed} resumed");
     assert!(next >= 40);
@@ -174,14 +177,13 @@ fn sixty_four_threads_race_for_the_last_unit() {
 #[test]
 fn eight_processes_race_for_the_last_unit() {
     let f = with_cap(units(120));
-    let path = f.log.path().to_owned();
-    let racers: Vec<Child> = (0..8).map(|n| spawn("racer", &path, n)).collect();
+    let (path, notes) = (f.log.path().to_owned(), f.dir.path());
+    let racers: Vec<Child> = (0..8).map(|n| spawn("racer", &path, notes, n)).collect();
     for mut racer in racers {
         assert!(racer.wait().unwrap().success());
     }
-    let won: u64 = (0..8)
-        .map(|n| std::fs::read_to_string(path.with_extension(format!("won{n}"))).unwrap().parse::<u64>().unwrap())
-        .sum();
+    let won: u64 =
+        (0..8).map(|n| std::fs::read_to_string(notes.join(format!("won{n}"))).unwrap().parse::<u64>().unwrap()).sum();
     assert_eq!(won, 120);
     assert_eq!(independent_sum(&f.log), (120, 120));
     assert_eq!(f.budget.audit().unwrap().findings, []);
@@ -207,7 +209,7 @@ fn many_ask_the_same_and_get_the_same_for_one_debit() {
 /// The write-ahead log cut at any length: a prefix of the history, whole, and never a debit in part.
 #[test]
 fn a_torn_tail_leaves_a_whole_prefix() {
-    let f = with_cap(units(1000));
+    let f = in_a_file(terms(units(1000)));
     let t = table(2);
     for version in 0..6 {
         f.budget.ask(&count_for_units(version, 7), &t, now()).unwrap();

@@ -14,6 +14,9 @@ pub enum LogError {
     /// [`Log::create`](crate::Log::create) found a log.
     #[error("there is a log at this path already; open it instead")]
     Exists,
+    /// The path is the address of a PostgreSQL database, and this build has no PostgreSQL.
+    #[error("this build keeps logs in files only; build it with the feature `postgres`")]
+    NoPostgres,
     /// The file is something else.
     #[error("this file is not a log")]
     NotALog,

@@ -18,7 +18,8 @@
 //! let them compare. The log does not judge what an entry says, nor its time; see [`Entry`].
 //!
 //! # Durability
-//! An append returns after SQLite has written it through to the disk (`synchronous=FULL`); after a crash at any moment
+//! An append returns after SQLite has written it through to the disk (`synchronous=FULL`), or PostgreSQL, behind the feature
+//! `postgres` (`synchronous_commit=on`); after a crash at any moment
 //! every entry that was reported is there, and none is there in part. See [`Log::append`] and [`Log::transaction`].
 //!
 //! ```
@@ -57,6 +58,8 @@ mod tree;
 mod tx;
 mod verify;
 
+#[cfg(feature = "postgres")]
+pub use ::postgres;
 pub use entry::{Actor, Entry, Subject, SubjectSalt, UniqueKey};
 pub use error::{Damage, LogError};
 pub use event::{Event, KeyChange, Label, LabelError, TooLong, UnknownEvent};
@@ -65,6 +68,7 @@ pub use head::{Checkpoint, Head, HeadError, LogId, Relation, SignedHead};
 pub use log::{Entries, Log, Options, Record};
 pub use proof::{ConsistencyProof, Evidence, EvidenceError, InclusionProof, ProofError};
 pub use rusqlite;
+pub use store::{Db, Row, Value};
 pub use tree::{Hash, MAX_SIZE};
 pub use tx::{Appended, Tx};
 pub use verify::Verified;

@@ -2,14 +2,13 @@
 
 use crate::entry::UniqueKey;
 use crate::head::{Checkpoint, Head, LogId, SignedHead};
-use crate::store::{self, Group, lock};
+use crate::store::{self, Db, Group, lock};
 use crate::tree::{Hash, Range, consistency_path, inclusion_path};
 use crate::tx::{Appended, Tx};
 use crate::{ConsistencyProof, Damage, Entry, Evidence, InclusionProof, LogError};
 use mediveil_codec::{DecodeError, Timestamp, Wire};
 use mediveil_seal::identity::SigningKey;
 use rand_core::CryptoRng;
-use rusqlite::Connection;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -42,14 +41,15 @@ impl Options {
         self
     }
 
-    /// The most pages of 4,096 bytes that the file may have; beyond that, [`LogError::Full`].
+    /// The most pages of 4,096 bytes that the file may have; beyond that, [`LogError::Full`]. For SQLite only.
     #[must_use]
     pub const fn max_pages(mut self, pages: u32) -> Self {
         self.max_pages = Some(pages);
         self
     }
 
-    /// Makes a log, in a file that is absent or empty.
+    /// Makes a log, in a file that is absent or empty; or, with the feature `postgres`, in the PostgreSQL database that a path of
+    /// the form `postgres://user@host/database` names, in the schema that its connections begin in.
     ///
     /// # Errors
     /// [`LogError::Exists`] if there is a log, [`LogError::NotALog`] if there is something else.
@@ -81,22 +81,19 @@ impl Options {
     pub fn open_read_only(self, path: impl AsRef<Path>) -> Result<Log, LogError> {
         let path = path.as_ref();
         let (conn, id) = store::open_read_only(path, self.busy)?;
-        // On one snapshot: another process may commit between one statement and the next.
-        let snapshot = conn.unchecked_transaction()?;
-        store::size(&conn)?;
-        snapshot.finish()?;
+        conn.snapshot(store::size)?;
         Ok(self.log(path, id, None, vec![conn]))
     }
 
-    fn writing(self, path: &Path, conn: Connection, id: LogId) -> Result<Log, LogError> {
-        if let Some(pages) = self.max_pages {
+    fn writing(self, path: &Path, conn: Db, id: LogId) -> Result<Log, LogError> {
+        if let (Some(pages), Some(conn)) = (self.max_pages, conn.sqlite()) {
             conn.pragma_update(None, "max_page_count", pages)?;
         }
         let group = Group::new(conn, self.busy)?;
         Ok(self.log(path, id, Some(group), Vec::new()))
     }
 
-    fn log(self, path: &Path, id: LogId, group: Option<Group>, readers: Vec<Connection>) -> Log {
+    fn log(self, path: &Path, id: LogId, group: Option<Group>, readers: Vec<Db>) -> Log {
         let inner = Inner { id, path: path.to_owned(), options: self, readers: Mutex::new(readers), group };
         Log { inner: Arc::new(inner) }
     }
@@ -108,11 +105,11 @@ struct Inner {
     options: Options,
     /// Connections that are not in use; each thread that reads borrows one. They close before the writing one, which, being
     /// last, brings the write-ahead log home into the file.
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Vec<Db>>,
     group: Option<Group>,
 }
 
-/// An append-only log in a file. Cheap to clone; clones share one connection for writing and one queue for commits.
+/// An append-only log in a file, or in a database of PostgreSQL. Cheap to clone; clones share one connection for writing and one queue for commits.
 ///
 /// Any number of threads and processes may use one file. Open it once in a process and clone it: that is what makes
 /// commits of several threads share a write to disk.
@@ -178,7 +175,7 @@ impl Log {
         self.inner.id
     }
 
-    /// Where its file is.
+    /// Where its file is, or its database: an address may have a password in it.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.inner.path
@@ -188,24 +185,34 @@ impl Log {
         self.inner.group.as_ref().ok_or(LogError::ReadOnly)
     }
 
-    /// Runs `read` on one snapshot of the log.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, LogError>) -> Result<T, LogError> {
+    /// Runs `read` on one snapshot of the log's database, for the caller's own tables in it. It writes nothing.
+    ///
+    /// # Errors
+    /// Those of `read`, and failures of the database.
+    pub fn snapshot<T, E: From<LogError>>(&self, read: impl FnOnce(&Db) -> Result<T, E>) -> Result<T, E> {
+        let conn = self.reader()?;
+        let value = conn.snapshot(read)?;
+        lock(&self.inner.readers).push(conn);
+        Ok(value)
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Db) -> Result<T, LogError>) -> Result<T, LogError> {
+        self.snapshot(read)
+    }
+
+    /// A connection that can only read; an idle one, or a new one.
+    fn reader(&self) -> Result<Db, LogError> {
         let idle = lock(&self.inner.readers).pop();
-        let conn = match idle {
-            Some(conn) => conn,
-            None => {
+        match idle {
+            Some(conn) if conn.is_alive() => Ok(conn),
+            _ => {
                 let (conn, id) = store::open_read_only(&self.inner.path, self.inner.options.busy)?;
                 if id != self.inner.id {
                     return Err(LogError::OtherLog { expected: self.inner.id, found: id });
                 }
-                conn
+                Ok(conn)
             }
-        };
-        let snapshot = conn.unchecked_transaction()?;
-        let value = read(&snapshot)?;
-        snapshot.finish()?;
-        lock(&self.inner.readers).push(conn);
-        Ok(value)
+        }
     }
 
     /// Appends an entry and returns when it is on disk. If its [`key`](Entry::key) is in the log with the same content
@@ -231,7 +238,7 @@ impl Log {
     }
 
     /// Runs `work` in one transaction on the log's file and returns when all it did is on disk: entries appended through
-    /// [`Tx::append`] and SQL on the caller's own tables through [`Tx::sql`] are recorded together or not at all.
+    /// [`Tx::append`] and SQL on the caller's own tables through [`Tx::db`] are recorded together or not at all.
     ///
     /// * `work` runs at most once, on the caller's thread, alone: no other thread or process writes meanwhile. What it
     ///   reads is current, the effects of transactions that will be committed together with it included; if such a commit
@@ -456,14 +463,14 @@ impl Iterator for Entries {
     }
 }
 
-pub(crate) fn record(conn: &Connection, index: u64, size: u64) -> Result<Record, LogError> {
+pub(crate) fn record(conn: &Db, index: u64, size: u64) -> Result<Record, LogError> {
     if index >= size {
         return Err(LogError::OutOfRange { index, size });
     }
     Ok(Record { index, bytes: store::entry(conn, index)? })
 }
 
-fn root(conn: &Connection, size: u64) -> Result<Hash, LogError> {
+fn root(conn: &Db, size: u64) -> Result<Hash, LogError> {
     let present = store::size(conn)?;
     if size > present {
         return Err(LogError::OutOfRange { index: size, size: present });
@@ -480,7 +487,7 @@ pub(crate) fn stored_head(log: LogId, bytes: &[u8]) -> Result<Head, Damage> {
     head.verify_claimed().map_err(|_| Damage::HeadForged { size: head.claims().size })
 }
 
-fn extends(conn: &Connection, state: &Checkpoint, signed: &Checkpoint) -> Result<(), LogError> {
+fn extends(conn: &Db, state: &Checkpoint, signed: &Checkpoint) -> Result<(), LogError> {
     if state.size < signed.size {
         return Err(Damage::Cut { signed: signed.size, found: state.size }.into());
     }

@@ -2,11 +2,10 @@
 
 use crate::entry::{Entry, UniqueKey};
 use crate::log::{Record, record};
-use crate::store::{self, Job};
+use crate::store::{self, Db, Job};
 use crate::tree::{Frontier, Hash, MAX_SIZE, Node};
 use crate::{Damage, LogError};
 use mediveil_codec::Wire;
-use rusqlite::Connection;
 use std::fmt;
 
 /// A transaction that is under way; see [`Log::transaction`](crate::Log::transaction).
@@ -78,21 +77,20 @@ impl<'a, 'j> Tx<'a, 'j> {
         self.job.guard.own(|| store::find_key(self.job.conn, key))
     }
 
-    /// The database, for the caller's own tables in the same file. Give them a prefix of their own; `ledger_` is the
-    /// log's. Statements on the log's tables, transaction control, `ATTACH` and `PRAGMA` are refused, which keeps out
-    /// mistakes, not malice: whoever runs code in this process could open the file as well.
+    /// The database, for the caller's own tables beside the log's. Give them a prefix of their own; `ledger_` is the log's.
+    /// Statements on the log's tables, transaction control, `ATTACH` and `PRAGMA` are refused; see [`Db`].
     ///
     /// Nothing in such a table is covered by the tree. What must not change unseen belongs in an entry.
     ///
     /// Errors of SQL convert with `LogError::from`; a [`LogError::Full`] or a failing disk may already have undone the
     /// whole transaction, so return them.
     #[must_use]
-    pub fn sql(&self) -> &Connection {
+    pub fn db(&self) -> &Db {
         self.job.conn
     }
 }
 
-fn append(conn: &Connection, frontier: &mut Frontier, entry: &Entry) -> Result<Appended, LogError> {
+fn append(conn: &Db, frontier: &mut Frontier, entry: &Entry) -> Result<Appended, LogError> {
     if let Some(key) = &entry.key
         && let Some(index) = store::find_key(conn, key)?
     {

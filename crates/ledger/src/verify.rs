@@ -2,11 +2,10 @@
 
 use crate::head::{Checkpoint, Head};
 use crate::log::stored_head;
-use crate::store::{self, hash_of, uint};
+use crate::store::{self, Db, Pages, hash_of, uint};
 use crate::tree::{Frontier, Hash, Node, stored_nodes};
 use crate::{Damage, Entry, Log, LogError, UniqueKey};
 use mediveil_codec::Wire;
-use rusqlite::{Connection, Rows};
 use std::collections::BTreeMap;
 
 /// What [`Log::verify_all`] found to be true.
@@ -23,7 +22,7 @@ pub struct Verified {
 impl Log {
     /// Recomputes everything from the entries: every leaf, every stored node, the root under every stored head, the
     /// signatures of these heads under the keys that they name, the index of unique keys, the table definitions, and
-    /// SQLite's own structures. O(n); one snapshot, so others may write meanwhile.
+    /// SQLite's own structures where it is SQLite. O(n); one snapshot, so others may write meanwhile.
     ///
     /// What this cannot find is a log replaced as a whole, heads included: use [`check_against`](Log::check_against) with
     /// a head from elsewhere for that.
@@ -35,24 +34,22 @@ impl Log {
     }
 }
 
-fn verify(log: &Log, conn: &Connection) -> Result<Verified, LogError> {
-    store::check_schema(conn)?;
-    check_database(conn)?;
+fn verify(log: &Log, conn: &Db) -> Result<Verified, LogError> {
+    conn.check_schema()?;
+    conn.check_structures()?;
     let heads = stored_heads(log, conn)?;
-    let mut entries = conn.prepare("SELECT idx, body FROM ledger_entry ORDER BY idx")?;
-    let mut nodes = conn.prepare("SELECT pos, hash FROM ledger_node ORDER BY pos")?;
-    let (mut entries, mut nodes) = (entries.query([])?, nodes.query([])?);
+    let (mut entries, mut nodes) = (Pages::of_entries(conn), Pages::of_nodes(conn));
     let mut frontier = Frontier::default();
     let (mut keys, mut unreadable) = (0u64, 0u64);
     check_heads(&heads, &frontier)?;
-    while let Some(row) = entries.next()? {
+    while let Some((found, bytes)) = entries.next()? {
         let index = frontier.size();
-        if uint(row.get(0)?)? != index {
+        if found != index {
             return Err(Damage::EntryMissing { index }.into());
         }
-        let bytes = row.get_ref(1)?.as_blob().map_err(|_| Damage::EntryChanged { index })?;
-        frontier.push(Hash::leaf(bytes), |node, hash| check_node(&mut nodes, node, hash))?;
-        match Entry::decode(bytes) {
+        let bytes = bytes.ok_or(Damage::EntryChanged { index })?;
+        frontier.push(Hash::leaf(&bytes), |node, hash| check_node(&mut nodes, node, hash))?;
+        match Entry::decode(&bytes) {
             Ok(Entry { key: Some(key), .. }) => {
                 keys = keys.saturating_add(1);
                 check_key(conn, &key, index)?;
@@ -64,38 +61,35 @@ fn verify(log: &Log, conn: &Connection) -> Result<Verified, LogError> {
     }
     let size = frontier.size();
     if nodes.next()?.is_some() {
-        let stored: i64 = conn.query_row("SELECT count(*) FROM ledger_node", [], |r| r.get(0))?;
-        return Err(Damage::NodeCount { entries: size, nodes: uint(stored)?, expected: stored_nodes(size) }.into());
+        let stored = number(conn, "SELECT count(*) FROM ledger_node")?;
+        return Err(Damage::NodeCount { entries: size, nodes: stored, expected: stored_nodes(size) }.into());
     }
     if let Some((signed, _)) = heads.range(size.saturating_add(1)..).next() {
         return Err(Damage::Cut { signed: *signed, found: size }.into());
     }
     // Every key of an entry is in the index; if there are more in it, one is of no readable entry.
-    let surplus = "SELECT idx FROM ledger_key ORDER BY idx DESC";
-    let indexed: i64 = conn.query_row("SELECT count(*) FROM ledger_key", [], |r| r.get(0))?;
-    if uint(indexed)? != keys && unreadable == 0 {
-        let index: i64 = conn.query_row(surplus, [], |r| r.get(0))?;
-        return Err(Damage::KeyIndex { index: uint(index)? }.into());
+    if number(conn, "SELECT count(*) FROM ledger_key")? != keys && unreadable == 0 {
+        let index = number(conn, "SELECT idx FROM ledger_key ORDER BY idx DESC LIMIT 1")?;
+        return Err(Damage::KeyIndex { index }.into());
     }
     let state = Checkpoint { log: log.id(), size, root: frontier.root() };
     let heads = heads.values().map(|h| u64::try_from(h.len()).unwrap_or(u64::MAX)).sum();
     Ok(Verified { state, heads, unreadable })
 }
 
-fn check_database(conn: &Connection) -> Result<(), LogError> {
-    let verdict: String = conn.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))?;
-    if verdict == "ok" { Ok(()) } else { Err(Damage::Database(verdict).into()) }
+fn number(conn: &Db, sql: &'static str) -> Result<u64, LogError> {
+    Ok(uint(conn.first(sql, &[], |row| row.int(0))?.unwrap_or(0))?)
 }
 
 /// The stored heads by size, each with a signature that verifies under the key it names.
-fn stored_heads(log: &Log, conn: &Connection) -> Result<BTreeMap<u64, Vec<Head>>, LogError> {
-    let mut statement = conn.prepare("SELECT size, head FROM ledger_head ORDER BY id")?;
-    let mut rows = statement.query([])?;
+fn stored_heads(log: &Log, conn: &Db) -> Result<BTreeMap<u64, Vec<Head>>, LogError> {
+    let rows = conn.all("SELECT size, head FROM ledger_head ORDER BY id", &[], |row| {
+        Ok((row.int(0)?, row.bytes(1).map_err(|_| Damage::Head("it is no bytes".into()))?))
+    })?;
     let mut heads: BTreeMap<u64, Vec<Head>> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let bytes = row.get_ref(1)?.as_blob().map_err(|_| Damage::Head("it is no bytes".into()))?;
-        let head = stored_head(log.id(), bytes)?;
-        if uint(row.get(0)?)? != head.size() {
+    for (size, bytes) in rows {
+        let head = stored_head(log.id(), &bytes)?;
+        if uint(size)? != head.size() {
             return Err(Damage::Head("it is stored under another size".into()).into());
         }
         heads.entry(head.size()).or_default().push(head);
@@ -111,18 +105,18 @@ fn check_heads(heads: &BTreeMap<u64, Vec<Head>>, frontier: &Frontier) -> Result<
     }
 }
 
-fn check_node(nodes: &mut Rows<'_>, node: Node, hash: Hash) -> Result<(), LogError> {
+fn check_node(nodes: &mut Pages<'_>, node: Node, hash: Hash) -> Result<(), LogError> {
     let Node { level, index } = node;
     let missing = Damage::NodeMissing { level, index };
-    let row = nodes.next()?.ok_or(missing.clone())?;
-    if uint(row.get(0)?)? != node.position() {
+    let (position, bytes) = nodes.next()?.ok_or(missing.clone())?;
+    if position != node.position() {
         return Err(missing.into());
     }
     let changed = if level == 0 { Damage::EntryChanged { index } } else { Damage::NodeChanged { level, index } };
-    let stored = row.get_ref(1)?.as_blob().ok().and_then(|bytes| hash_of(bytes, node).ok());
+    let stored = bytes.and_then(|bytes| hash_of(&bytes, node).ok());
     if stored == Some(hash) { Ok(()) } else { Err(changed.into()) }
 }
 
-fn check_key(conn: &Connection, key: &UniqueKey, index: u64) -> Result<(), LogError> {
+fn check_key(conn: &Db, key: &UniqueKey, index: u64) -> Result<(), LogError> {
     if store::find_key(conn, key)? == Some(index) { Ok(()) } else { Err(Damage::KeyIndex { index }.into()) }
 }

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Scratch, at, child, child_argument, keyed, log_of, note, operator, scratch, texts};
+use common::{Scratch, at, child, child_argument, file_of, keyed, log_of, note, operator, scratch_file, texts};
 use mediveil_ledger::{Damage, Event, Log, LogError, Options};
 use mediveil_rng::{Rng, SeededRng};
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ fn child_appends_until_killed() {
                     let appended = if i % 3 == 0 {
                         // An entry together with a row of its own.
                         log.transaction(|tx| {
-                            tx.sql().execute("INSERT INTO test_names VALUES (?1)", [&name])?;
+                            tx.db().execute("INSERT INTO test_names (name) VALUES (?1)", &[name.as_str().into()])?;
                             tx.append(&keyed(&name))
                         })
                     } else {
@@ -53,8 +53,7 @@ fn child_appends_until_killed() {
 #[test]
 fn kill_9_at_random_moments_loses_nothing_that_was_acknowledged() {
     let (place, log) = log_of(0);
-    log.transaction(|tx| Ok::<_, LogError>(tx.sql().execute_batch("CREATE TABLE test_names (name TEXT) STRICT")?))
-        .unwrap();
+    log.transaction(|tx| tx.db().define("CREATE TABLE test_names (name TEXT PRIMARY KEY) STRICT")).unwrap();
     drop(log);
     let mut rng = SeededRng::from_u64(9);
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
@@ -87,15 +86,10 @@ fn kill_9_at_random_moments_loses_nothing_that_was_acknowledged() {
             assert_eq!(&present[usize::try_from(*index).unwrap()], name, "round {round}");
         }
         // Rows of callers' tables are there exactly with their entries.
-        let rows: Vec<String> = log
-            .transaction(|tx| {
-                let mut statement = tx.sql().prepare("SELECT name FROM test_names ORDER BY rowid")?;
-                let rows = statement.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?;
-                Ok::<_, LogError>(rows)
-            })
-            .unwrap();
+        let rows = log.snapshot(|db| db.all("SELECT name FROM test_names", &[], |row| row.text(0))).unwrap();
         let third = |name: &&String| name.rsplit('.').next().unwrap().parse::<u64>().unwrap() % 3 == 0;
-        assert!(rows.iter().eq(present.iter().filter(third)), "round {round}");
+        let expected: BTreeSet<_> = present.iter().filter(third).collect();
+        assert_eq!(rows.iter().collect::<BTreeSet<_>>(), expected, "round {round}");
     }
     assert!(acknowledged.len() >= 30);
 }
@@ -106,7 +100,7 @@ fn wal(place: &Scratch) -> std::path::PathBuf {
 
 /// Copies of the file and its write-ahead log as they lie on the disk at this moment, the latter cut to `wal_len` bytes.
 fn snapshot(place: &Scratch, wal_len: usize) -> Scratch {
-    let copy = scratch();
+    let copy = scratch_file();
     std::fs::copy(&place.path, &copy.path).unwrap();
     let bytes = std::fs::read(wal(place)).unwrap();
     std::fs::write(wal(&copy), &bytes[..wal_len.min(bytes.len())]).unwrap();
@@ -116,7 +110,7 @@ fn snapshot(place: &Scratch, wal_len: usize) -> Scratch {
 /// A write-ahead log that ends anywhere is a log that ends after some commit, never in the middle of one.
 #[test]
 fn a_torn_tail_of_the_write_ahead_log_is_an_earlier_commit() {
-    let (place, log) = log_of(1);
+    let (place, log) = file_of(1);
     let mut states = vec![(0, log.checkpoint().unwrap())];
     for i in 1..12u64 {
         log.append_all(&[note(format!("{i}a")), keyed(&format!("{i}b"))]).unwrap();
@@ -152,7 +146,7 @@ fn a_torn_tail_of_the_write_ahead_log_is_an_earlier_commit() {
 /// Damage within the write-ahead log ends it there.
 #[test]
 fn a_damaged_write_ahead_log_is_an_earlier_commit() {
-    let (place, log) = log_of(1);
+    let (place, log) = file_of(1);
     for i in 0..10 {
         log.append(&note(i.to_string())).unwrap();
     }
@@ -173,7 +167,7 @@ fn a_damaged_write_ahead_log_is_an_earlier_commit() {
 /// A database that lost its end, or a page in the middle, is recognised; it never passes for a shorter log.
 #[test]
 fn a_truncated_or_torn_database_is_recognised() {
-    let (place, log) = log_of(400);
+    let (place, log) = file_of(400);
     let key = operator();
     log.head(at(1), &key).unwrap();
     let remembered = log.last_head().unwrap().unwrap().verify(&key.verifying_key()).unwrap();
@@ -182,7 +176,7 @@ fn a_truncated_or_torn_database_is_recognised() {
     let bytes = std::fs::read(&place.path).unwrap();
     let pages = bytes.len() / 4096;
     let check = |bytes: &[u8], what: &str| {
-        let copy = scratch();
+        let copy = scratch_file();
         std::fs::write(&copy.path, bytes).unwrap();
         let verdict = Log::open(&copy.path).and_then(|log| {
             log.verify_all()?;
@@ -205,7 +199,7 @@ fn a_truncated_or_torn_database_is_recognised() {
 
 #[test]
 fn a_full_disk_refuses_and_loses_nothing() {
-    let place = scratch();
+    let place = scratch_file();
     let log = Options::new().max_pages(40).create(&place.path, &mut SeededRng::from_u64(1)).unwrap();
     let mut recorded = 0;
     let error = loop {
@@ -232,7 +226,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
 /// Threads that shared a commit with the job that filled the disk are told, and what was reported stays.
 #[test]
 fn a_full_disk_in_a_shared_commit_is_reported_to_all_who_share_it() {
-    let place = scratch();
+    let place = scratch_file();
     let log = Options::new().max_pages(60).create(&place.path, &mut SeededRng::from_u64(1)).unwrap();
     let recorded = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|s| {
@@ -313,7 +307,7 @@ fn child_opens_what_it_cannot_write() {
 fn a_read_only_file_is_read_and_not_written() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;
-    let (place, log) = log_of(3);
+    let (place, log) = file_of(3);
     drop(log);
     let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(&place.path, 0o444);
@@ -344,14 +338,14 @@ fn a_read_only_file_is_read_and_not_written() {
 /// Random bytes anywhere in the file: never a panic, never a wrong answer that passes for a right one.
 #[test]
 fn random_damage_is_found_or_harmless() {
-    let (place, log) = log_of(60);
+    let (place, log) = file_of(60);
     let state = log.checkpoint().unwrap();
     drop(log);
     let bytes = std::fs::read(&place.path).unwrap();
     let mut rng = SeededRng::from_u64(5);
     let mut found = 0;
     for _ in 0..200 {
-        let copy = scratch();
+        let copy = scratch_file();
         let mut damaged = bytes.clone();
         let spot = rng.next_u32() as usize % damaged.len();
         rng.fill_bytes(&mut damaged[spot..=spot]);

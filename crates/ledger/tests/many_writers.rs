@@ -98,11 +98,11 @@ fn spend(log: &Log) {
             s.spawn(|| {
                 for i in 0..20 {
                     let spent = log.transaction(|tx| {
-                        let left: i64 = tx.sql().query_row("SELECT units FROM test_purse", [], |r| r.get(0))?;
+                        let left = tx.db().first("SELECT units FROM test_purse", &[], |row| row.int(0))?.unwrap();
                         if left == 0 {
                             return Ok(false);
                         }
-                        tx.sql().execute("UPDATE test_purse SET units = ?1", [left - 1])?;
+                        tx.db().execute("UPDATE test_purse SET units = ?1", &[(left - 1).into()])?;
                         tx.append(&common::note(format!("{i}")))?;
                         Ok::<_, LogError>(true)
                     });
@@ -117,9 +117,7 @@ fn spend(log: &Log) {
 fn racing_for_the_last_unit_never_overspends() {
     let (place, log) = log_of(0);
     log.transaction(|tx| {
-        Ok::<_, LogError>(
-            tx.sql().execute_batch("CREATE TABLE test_purse (units INTEGER); INSERT INTO test_purse VALUES (400)")?,
-        )
+        tx.db().define("CREATE TABLE test_purse (units INTEGER); INSERT INTO test_purse VALUES (400)")
     })
     .unwrap();
     let children: Vec<_> = (0..3)
@@ -131,9 +129,7 @@ fn racing_for_the_last_unit_never_overspends() {
     }
     // 4 processes, 8 threads, 20 attempts each: 640 for 400 units.
     assert_eq!(log.size(), Ok(400));
-    let left: i64 = log
-        .transaction(|tx| Ok::<_, LogError>(tx.sql().query_row("SELECT units FROM test_purse", [], |r| r.get(0))?))
-        .unwrap();
-    assert_eq!(left, 0);
+    let left = log.snapshot(|db| db.first("SELECT units FROM test_purse", &[], |row| row.int(0))).unwrap();
+    assert_eq!(left, Some(0));
     log.verify_all().unwrap();
 }

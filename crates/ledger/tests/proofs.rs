@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{at, log_of, note, operator};
+use common::{at, file_of, log_of, note, operator};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use mediveil_codec::Wire;
 use mediveil_ledger::{
@@ -78,7 +78,7 @@ fn head(log: &Log, size: u64) -> Head {
 
 #[test]
 fn every_inclusion_proof_up_to_130_entries_is_that_of_the_rfc() {
-    let (_place, log) = log_of(130);
+    let (_place, log) = file_of(130);
     let leaves = leaves(&log);
     let mut oracle = MemoryBackedTree::<Sha256, Vec<u8>>::new();
     assert_eq!(*log.root(0).unwrap().as_bytes(), mth(&[]));

@@ -1,11 +1,11 @@
-//! Everything that can be done to the file, and what is said about it. Those who change it here know the format and repair
+//! Everything that can be done to a log's file, and what is said about it. Those who change it here know the format and repair
 //! what they can.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod common;
 
-use common::{Scratch, at, keyed, log_of, note, operator, texts};
+use common::{Scratch, at, file_of, keyed, note, operator, texts};
 use mediveil_codec::Wire;
 use mediveil_ledger::{Checkpoint, Damage, Hash, Head, HeadError, Log, LogError, SignedHead};
 use mediveil_rng::SeededRng;
@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 /// A closed log of seven entries with heads of 4 and 7, and the last of them.
 fn victim() -> (Scratch, Head) {
-    let (place, log) = log_of(4);
+    let (place, log) = file_of(4);
     let key = operator();
     log.head(at(1), &key).unwrap();
     log.append_all(&[note("4"), keyed("five"), note("6")]).unwrap();
@@ -45,7 +45,7 @@ fn damage(place: &Scratch) -> Damage {
 
 /// Rewrites the whole tree over the entries as they now are: what a forger with all the time in the world does.
 fn rebuild_tree(place: &Scratch) {
-    let copy = common::scratch();
+    let copy = common::scratch_file();
     let id = Log::open(&place.path).map(|l| l.id());
     let conn = Connection::open(&place.path).unwrap();
     let bodies: Vec<Vec<u8>> = conn
@@ -211,7 +211,7 @@ fn a_changed_table() {
 
 #[test]
 fn a_copied_back_database() {
-    let (place, log) = log_of(3);
+    let (place, log) = file_of(3);
     let key = operator();
     log.head(at(1), &key).unwrap();
     drop(log);
@@ -230,10 +230,10 @@ fn a_copied_back_database() {
 /// A process that has the log open notices by itself.
 #[test]
 fn a_database_copied_back_under_an_open_log() {
-    let (place, log) = log_of(3);
+    let (place, log) = file_of(3);
     sql(&place, "DELETE FROM ledger_entry WHERE idx = 2; DELETE FROM ledger_node WHERE pos = 3");
     assert_eq!(log.append(&note("x")), Err(LogError::RolledBack { remembered: 3, found: 2 }));
-    let (place, log) = log_of(3);
+    let (place, log) = file_of(3);
     edit_entry_2(&place);
     rebuild_tree(&place);
     assert_eq!(log.append(&note("x")), Err(LogError::Rewritten { size: 3 }));
@@ -243,7 +243,7 @@ fn a_database_copied_back_under_an_open_log() {
 
 #[test]
 fn a_follower_notices_a_log_that_shrinks() {
-    let (place, log) = log_of(3);
+    let (place, log) = file_of(3);
     let mut follow = log.follow(0);
     let late = log.follow(5);
     assert_eq!(follow.by_ref().take(3).count(), 3);
@@ -295,11 +295,11 @@ fn a_forged_head() {
 
 #[test]
 fn two_histories_are_a_fork() {
-    let (place, log) = log_of(4);
+    let (place, log) = file_of(4);
     let key = operator();
     let trusted = key.verifying_key();
     drop(log);
-    let other_place = common::scratch();
+    let other_place = common::scratch_file();
     std::fs::copy(&place.path, &other_place.path).unwrap();
     let (a, b) = (Log::open(&place.path).unwrap(), Log::open(&other_place.path).unwrap());
     a.append(&note("for the patient")).unwrap();
@@ -319,7 +319,7 @@ fn two_histories_are_a_fork() {
 }
 
 fn log_with_seed(seed: u64) -> (Scratch, Log) {
-    let place = common::scratch();
+    let place = common::scratch_file();
     let log = Log::create(&place.path, &mut SeededRng::from_u64(seed)).unwrap();
     (place, log)
 }
@@ -327,7 +327,7 @@ fn log_with_seed(seed: u64) -> (Scratch, Log) {
 /// Times are recorded as they are given, in entries and heads; order is the index alone.
 #[test]
 fn a_jumping_clock() {
-    let (_place, log) = log_of(0);
+    let (_place, log) = file_of(0);
     let key = operator();
     for seconds in [50, 10, 10, 400, 0] {
         let mut entry = note(seconds.to_string());
@@ -343,7 +343,7 @@ fn a_jumping_clock() {
 
 #[test]
 fn a_head_of_the_same_state_is_stored_once() {
-    let (_place, log) = log_of(0);
+    let (_place, log) = file_of(0);
     let key = operator();
     let empty = log.head(at(1), &key).unwrap();
     assert_eq!(empty.claims(), &Checkpoint { log: log.id(), size: 0, root: Hash::empty_root() });

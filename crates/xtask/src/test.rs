@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
+mod postgres;
+
 use crate::shell::{cargo, packages, step};
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
@@ -21,6 +23,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     step("unit, property, integration and doc tests", &mut cargo(&["test", "--workspace", "--locked"]))?;
+    postgres::stores()?;
     crate::python::accounting()?;
     // Feature unification in the workspace can hide a missing feature: each crate must build by itself as well.
     for package in packages()? {

@@ -34,10 +34,9 @@ pub use history::{Charged, History};
 pub use records::{Debit, Guarantee, Quota, QuotaKind, Settlement, Terms};
 
 use crate::accounting::{Cost, Filter, Refusal, Regime};
-use crate::{Account, AmountError, Answer, MechanismError, Neighbours, Plan, QueryId, Table};
+use crate::{Account, AmountError, Answer, MechanismError, Neighbours, Plan, QueryId, Schema, Table};
 use mediveil_codec::{Timestamp, Wire};
-use mediveil_ledger::rusqlite::{Connection, OpenFlags};
-use mediveil_ledger::{Actor, Entry, Event, Head, Label, Log, LogError, Tx, UniqueKey};
+use mediveil_ledger::{Actor, Db, Entry, Event, Head, Label, Log, LogError, Tx, UniqueKey};
 use sha2::{Digest, Sha256};
 
 /// Why the budgeter refuses. Nothing was spent, drawn or looked at, and a smaller query may still be admitted, unless a
@@ -49,7 +48,7 @@ pub enum Refused {
     #[error("a pure data set admits neither Gaussian noise nor thresholds; use Laplace noise and declared groups")]
     Regime,
     /// The data set's cap.
-    #[error("over the data set's budget: the query costs {cost} and {remaining} remains")]
+    #[error("over the data set's budget: the query costs {cost} and {remaining} remains{}", closely(.cost, .remaining))]
     OverBudget {
         /// The query's cost.
         cost: Cost,
@@ -57,7 +56,7 @@ pub enum Refused {
         remaining: Cost,
     },
     /// A quota beneath the cap.
-    #[error("over the {}'s quota: the query costs {cost} and {remaining} remains", .kind.name())]
+    #[error("over the {}'s quota: the query costs {cost} and {remaining} remains{}", .kind.name(), closely(.cost, .remaining))]
     OverQuota {
         /// Whose.
         kind: QuotaKind,
@@ -99,6 +98,25 @@ pub enum Refused {
     /// The log cannot be written or read.
     #[error(transparent)]
     Log(#[from] LogError),
+}
+
+/// Exact amounts, where decimals could read alike: costs are rounded up and caps down, so that 0.6 of a cap of 1 leaves a
+/// little less than 0.4.
+fn closely(cost: &Cost, remaining: &Cost) -> String {
+    let (asked, left) = (cost.units(), remaining.units());
+    let (unit, regime) = match cost {
+        Cost::Pure(_) => ("2^-40", "epsilon"),
+        Cost::Concentrated { .. } => ("2^-48", "rho"),
+    };
+    let mut text = String::new();
+    if asked.0 > left.0 {
+        text = format!(": {} units of {regime} asked, {} left", asked.0, left.0);
+        text.push_str(&format!(" (a unit is {unit}; costs are rounded up to whole units, caps down)"));
+    }
+    if asked.1 > left.1 {
+        text.push_str(&format!(": {} units of delta asked, {} left (a unit is 2^-60)", asked.1, left.1));
+    }
+    text
 }
 
 impl From<mediveil_codec::DecodeError> for Refused {
@@ -215,12 +233,12 @@ impl Budget {
         let key = UniqueKey::of("dp/terms", &terms.data_set);
         let entry = budget.entry(now, "created", terms.encode())?.keyed(key);
         log.transaction(|tx| {
-            store::create_tables(tx.sql())?;
-            if tx.find(&key)?.is_some() || store::budget(tx.sql(), &terms.data_set)?.is_some() {
+            store::create_tables(tx.db())?;
+            if tx.find(&key)?.is_some() || store::budget(tx.db(), &terms.data_set)?.is_some() {
                 return Err(Refused::Exists);
             }
             let appended = tx.append(&entry)?;
-            store::insert_budget(tx.sql(), &terms.data_set, &terms.encode(), appended.index)?;
+            store::insert_budget(tx.db(), &terms.data_set, &terms.encode(), appended.index)?;
             Ok(())
         })?;
         Ok(budget)
@@ -231,7 +249,7 @@ impl Budget {
     /// # Errors
     /// [`Refused::NoBudget`].
     pub fn open(log: &Log, data_set: &[u8; 32], actor: Actor) -> Result<Self, Refused> {
-        let row = store::budget(&reader(log)?, data_set)?.ok_or(Refused::NoBudget)?;
+        let row = log.snapshot(|db| store::budget(db, data_set))?.ok_or(Refused::NoBudget)?;
         // The terms in the table are a copy; the log's are the truth.
         let logged = log.find(&UniqueKey::of("dp/terms", data_set))?.ok_or(Refused::Tampered)?.entry()?;
         let terms = Terms::decode(&row.terms)?;
@@ -287,9 +305,37 @@ impl Budget {
         let entry = self.entry(now, "quota", quota.encode())?;
         self.log.transaction(|tx| {
             tx.append(&entry)?;
-            store::set_quota(tx.sql(), &self.terms.data_set, quota.kind, &quota.name, &quota.cap)?;
+            store::set_quota(tx.db(), &self.terms.data_set, quota.kind, &quota.name, &quota.cap)?;
             Ok(())
         })
+    }
+
+    /// Binds a schema to the budget: records its digest, so that whoever plans later can tell the schema that was declared from one
+    /// that was exchanged. A later version of the data may have another; declaring one again changes nothing.
+    ///
+    /// # Errors
+    /// [`Refused::Unit`] for a schema that protects another unit; [`Refused::Log`].
+    pub fn declare_schema(&self, schema: &Schema, now: Timestamp) -> Result<(), Refused> {
+        if schema.unit() != self.terms.unit {
+            return Err(Refused::Unit);
+        }
+        let entry = self.entry(now, "schema", schema.digest().to_vec())?;
+        let key = schema_key(&self.terms.data_set, schema);
+        self.log.transaction(|tx| {
+            // Whoever declared it first.
+            if tx.find(&key)?.is_none() {
+                tx.append(&entry.keyed(key))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether this schema was declared for the budget's data set.
+    ///
+    /// # Errors
+    /// [`Refused::Log`].
+    pub fn knows_schema(&self, schema: &Schema) -> Result<bool, Refused> {
+        Ok(self.log.find(&schema_key(&self.terms.data_set, schema))?.is_some())
     }
 
     /// What was spent so far; `None` for per-record budgets.
@@ -297,7 +343,7 @@ impl Budget {
     /// # Errors
     /// Failures of the database.
     pub fn spent(&self) -> Result<Option<Cost>, Refused> {
-        let row = store::budget(&reader(&self.log)?, &self.terms.data_set)?.ok_or(Refused::NoBudget)?;
+        let row = self.log.snapshot(|db| store::budget(db, &self.terms.data_set))?.ok_or(Refused::NoBudget)?;
         let spent = Cost::from_units(self.regime(), row.main, row.delta).ok_or(Refused::Tampered)?;
         Ok((self.terms.guarantee == Guarantee::DataSet).then_some(spent))
     }
@@ -309,11 +355,13 @@ impl Budget {
     pub fn preview(&self, plan: &Plan) -> Result<Preview, Refused> {
         let cost = self.price(plan)?;
         let id = plan.id(&self.terms.data_set, &cost);
-        let conn = reader(&self.log)?;
-        let snapshot = conn.unchecked_transaction().map_err(LogError::from)?;
-        let row = store::budget(&snapshot, &self.terms.data_set)?.ok_or(Refused::NoBudget)?;
-        let known = store::query(&snapshot, &self.terms.data_set, &id)?.is_some();
-        let (refusal, quotas) = match self.charge(&snapshot, &row, plan.account(), cost) {
+        let (row, known, charge) = self.log.snapshot(|db| {
+            let row = store::budget(db, &self.terms.data_set)?.ok_or(Refused::NoBudget)?;
+            let known = store::query(db, &self.terms.data_set, &id)?.is_some();
+            let charge = self.charge(db, &row, plan.account(), cost);
+            Ok::<_, Refused>((row, known, charge))
+        })?;
+        let (refusal, quotas) = match charge {
             Ok(charge) => (None, charge.quotas.iter().map(|(k, f)| (*k, f.1)).collect()),
             Err(refusal) => (Some(refusal), Vec::new()),
         };
@@ -342,7 +390,7 @@ impl Budget {
     }
 
     /// The totals after a charge, or why there is none. Reads running totals only: the work does not grow with history.
-    fn charge(&self, conn: &Connection, row: &store::Row, account: &Account, cost: Cost) -> Result<Charge, Refused> {
+    fn charge(&self, conn: &Db, row: &store::Row, account: &Account, cost: Cost) -> Result<Charge, Refused> {
         let spent = Cost::from_units(self.regime(), row.main, row.delta).ok_or(Refused::Tampered)?;
         let mut filter = Filter::new(self.terms.cap, spent).ok_or(Refused::Tampered)?;
         match self.terms.guarantee {
@@ -401,7 +449,7 @@ impl Budget {
         if !fits || debit.cost != cost || debit.version != plan.version() {
             return Err(Refused::Tampered);
         }
-        let known = store::query(&reader(&self.log)?, &self.terms.data_set, &id)?.ok_or(Refused::Tampered)?;
+        let known = self.log.snapshot(|db| store::query(db, &self.terms.data_set, &id))?.ok_or(Refused::Tampered)?;
         let members = known.members.map(|m| m.into_iter().map(|b| b != 0).collect());
         let used = vec![false; plan.mechanisms().len()];
         let reservation = known.answer.map_or_else(
@@ -417,7 +465,7 @@ impl Budget {
         &self,
         plan: &Plan,
         now: Timestamp,
-        members: impl FnOnce(&Connection, &Cost) -> Result<Option<Vec<u8>>, Refused>,
+        members: impl FnOnce(&Db, &Cost) -> Result<Option<Vec<u8>>, Refused>,
     ) -> Result<Reservation, Refused> {
         let cost = self.price(plan)?;
         let id = plan.id(&self.terms.data_set, &cost);
@@ -428,14 +476,14 @@ impl Budget {
             Reservation::Permit(Box::new(Permit { id, plan: plan.clone(), used, members }))
         };
         self.log.transaction(|tx| {
-            if let Some(known) = store::query(tx.sql(), data_set, &id)? {
+            if let Some(known) = store::query(tx.db(), data_set, &id)? {
                 return Ok(known.answer.map_or_else(|| permit(known.members), Reservation::Answered));
             }
-            let row = store::budget(tx.sql(), data_set)?.ok_or(Refused::NoBudget)?;
+            let row = store::budget(tx.db(), data_set)?.ok_or(Refused::NoBudget)?;
             self.check_last(tx, &row)?;
-            let charge = self.charge(tx.sql(), &row, plan.account(), cost)?;
+            let charge = self.charge(tx.db(), &row, plan.account(), cost)?;
             let number = row.debits.saturating_add(1);
-            let members = members(tx.sql(), &cost)?;
+            let members = members(tx.db(), &cost)?;
             let debit = Debit {
                 query: id,
                 number,
@@ -450,11 +498,11 @@ impl Budget {
                 return Err(Refused::Tampered);
             }
             let appended = tx.append(&self.entry(now, "debited", debit.encode())?.keyed(key))?;
-            store::update_budget(tx.sql(), data_set, &charge.total, number, appended.index)?;
+            store::update_budget(tx.db(), data_set, &charge.total, number, appended.index)?;
             for (kind, (total, _)) in &charge.quotas {
-                store::spend_quota(tx.sql(), data_set, *kind, kind.of(plan.account()), total)?;
+                store::spend_quota(tx.db(), data_set, *kind, kind.of(plan.account()), total)?;
             }
-            store::insert_query(tx.sql(), data_set, &id, members.as_deref())?;
+            store::insert_query(tx.db(), data_set, &id, members.as_deref())?;
             Ok(permit(members))
         })
     }
@@ -489,12 +537,12 @@ impl Budget {
         let key = UniqueKey::of("dp/answer", &[&data_set[..], &id.0].concat());
         let entry = self.entry(now, "answered", settlement.encode())?.keyed(key);
         self.log.transaction(|tx| {
-            let known = store::query(tx.sql(), data_set, &id)?.ok_or(Refused::Tampered)?;
+            let known = store::query(tx.db(), data_set, &id)?.ok_or(Refused::Tampered)?;
             if let Some(stored) = known.answer {
                 return Ok(stored);
             }
             tx.append(&entry)?;
-            store::answer_query(tx.sql(), data_set, &id, answer)?;
+            store::answer_query(tx.db(), data_set, &id, answer)?;
             Ok(answer.to_vec())
         })
     }
@@ -534,14 +582,10 @@ struct Charge {
     quotas: Vec<(QuotaKind, (Cost, Cost))>,
 }
 
-fn debit_key(data_set: &[u8; 32], id: &QueryId) -> UniqueKey {
-    UniqueKey::of("dp/debit", &[&data_set[..], &id.0].concat())
+fn schema_key(data_set: &[u8; 32], schema: &Schema) -> UniqueKey {
+    UniqueKey::of("dp/schema", &[&data_set[..], &schema.digest()].concat())
 }
 
-/// A connection that can only read.
-fn reader(log: &Log) -> Result<Connection, LogError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(log.path(), flags)?;
-    conn.busy_timeout(std::time::Duration::from_secs(10))?;
-    Ok(conn)
+fn debit_key(data_set: &[u8; 32], id: &QueryId) -> UniqueKey {
+    UniqueKey::of("dp/debit", &[&data_set[..], &id.0].concat())
 }

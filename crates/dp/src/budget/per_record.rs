@@ -11,8 +11,7 @@ use crate::accounting::{Cost, Filter};
 use crate::table::touched;
 use crate::{Answer, Plan, Table};
 use mediveil_codec::Timestamp;
-use mediveil_ledger::rusqlite::Connection;
-use mediveil_ledger::{Subject, SubjectSalt};
+use mediveil_ledger::{Db, Subject, SubjectSalt};
 
 impl Budget {
     /// As [`ask`](Self::ask), under a per-record budget. Patients are kept by their pseudonyms under `salt`, which must be the
@@ -39,7 +38,7 @@ impl Budget {
     /// Charges every patient the query sees and can be charged; says who takes part.
     fn charge_patients(
         &self,
-        conn: &Connection,
+        conn: &Db,
         plan: &Plan,
         table: &Table,
         salt: &SubjectSalt,

@@ -1,4 +1,7 @@
 //! What the tests share: a cohort, a log in a temporary directory, budgets upon it.
+//!
+//! The suites run on files, and where `MEDIVEIL_TEST_POSTGRES` names a server, on schemas of it, all but the tests that are about
+//! the file itself. `cargo xtask test` does both.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -98,11 +101,30 @@ pub struct Fixture {
     pub budget: Budget,
 }
 
+/// A log in a file.
 pub fn log_in(dir: &tempfile::TempDir) -> Log {
     Log::create(dir.path().join("events.log"), &mut mediveil_rng::SeededRng::from_u64(1)).unwrap()
 }
 
+/// A log in a file, or in a schema of its own on the server that is named for tests.
+pub fn any_log(dir: &tempfile::TempDir) -> Log {
+    match store::schema() {
+        Some(address) => Log::create(address, &mut mediveil_rng::SeededRng::from_u64(1)).unwrap(),
+        None => log_in(dir),
+    }
+}
+
+pub mod store;
+
 pub fn with_terms(terms: Terms) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let log = any_log(&dir);
+    let budget = Budget::create(&log, terms, Actor::SYSTEM, now()).unwrap();
+    Fixture { dir, log, budget }
+}
+
+/// The same in a file.
+pub fn in_a_file(terms: Terms) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let log = log_in(&dir);
     let budget = Budget::create(&log, terms, Actor::SYSTEM, now()).unwrap();

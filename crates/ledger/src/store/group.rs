@@ -5,19 +5,19 @@
 //! the one that fills the group, commits for all. Every job returns only when the commit that holds it is done, so what a
 //! caller was told is durable; and while one group is being written to disk, the next one gathers.
 //!
-//! A job that fails is undone alone. A commit that fails, fails for every job in it. Processes exclude each other by
-//! SQLite's lock, which is taken at the beginning of the transaction (`BEGIN IMMEDIATE`), so what a job reads is current
-//! until it commits.
+//! A job that fails is undone alone. A commit that fails, fails for every job in it. Processes exclude each other by the
+//! database's lock, which is taken at the beginning of the transaction (SQLite's `BEGIN IMMEDIATE`, an advisory lock of
+//! PostgreSQL), so what a job reads is current until it commits.
 
+use super::db::{Db, Inner};
 use crate::tree::Frontier;
 use crate::{LogError, store};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use rusqlite::{Connection, ErrorCode};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most jobs in one commit, so that the first of a group never waits for an endless queue.
 const MAX_JOBS: u32 = 512;
@@ -40,11 +40,11 @@ pub(crate) struct Group {
 }
 
 struct State {
-    conn: Connection,
+    conn: Db,
     open: Option<Open>,
     /// The edge of the tree after the last commit that this process saw: what the log must go on from.
     seen: Frontier,
-    /// Why SQLite may have undone the whole transaction.
+    /// Why the database may have undone the whole transaction.
     broken: Option<LogError>,
 }
 
@@ -92,6 +92,12 @@ impl Guard {
         value
     }
 
+    /// Whether the log's own statements run.
+    #[cfg(feature = "postgres")]
+    pub(super) fn is_own(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     fn judge(&self, context: &AuthContext<'_>) -> Authorization {
         let ours = |name: &str| name.get(..7).is_some_and(|p| p.eq_ignore_ascii_case("ledger_"));
         let denied = match context.action {
@@ -122,7 +128,7 @@ impl Guard {
 
 /// What a job works with.
 pub(crate) struct Job<'a> {
-    pub(crate) conn: &'a Connection,
+    pub(crate) conn: &'a Db,
     pub(crate) frontier: &'a mut Frontier,
     pub(crate) guard: &'a Guard,
     /// Set when the job broke on the log's own tables: it is undone, whatever it returns.
@@ -130,16 +136,19 @@ pub(crate) struct Job<'a> {
 }
 
 impl Group {
-    pub(crate) fn new(mut conn: Connection, busy: Duration) -> Result<Self, LogError> {
+    pub(crate) fn new(mut conn: Db, busy: Duration) -> Result<Self, LogError> {
         let guard = Guard(Arc::new(AtomicBool::new(true)));
-        // On one snapshot: another process may commit between one statement and the next.
-        let snapshot = conn.unchecked_transaction()?;
-        let seen = store::frontier(&conn, store::size(&conn)?)?;
-        snapshot.finish()?;
-        let judge = guard.clone();
-        // From here on `begin` waits for the lock, and nothing else has to.
-        conn.busy_timeout(Duration::ZERO)?;
-        conn.authorizer(Some(move |context: AuthContext<'_>| judge.judge(&context)))?;
+        let seen = conn.snapshot(|db| store::frontier(db, store::size(db)?))?;
+        match &mut conn.inner {
+            Inner::Sqlite(conn) => {
+                let judge = guard.clone();
+                // From here on `begin` waits for the lock, and nothing else has to.
+                conn.busy_timeout(Duration::ZERO)?;
+                conn.authorizer(Some(move |context: AuthContext<'_>| judge.judge(&context)))?;
+            }
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(_) => conn.guard(&guard),
+        }
         Ok(Self {
             committed: Mutex::new(seen.size()),
             state: Mutex::new(State { conn, open: None, seen, broken: None }),
@@ -185,14 +194,14 @@ impl Group {
         let open = match open {
             Some(open) => open,
             None => {
-                begin(conn, self.busy)?;
-                let frontier = continued(conn, seen).inspect_err(|_| roll_back(conn))?;
+                conn.begin(self.busy)?;
+                let frontier = continued(conn, seen).inspect_err(|_| conn.roll_back())?;
                 open.insert(Open { batch: Arc::default(), frontier, jobs: 0 })
             }
         };
         open.jobs = open.jobs.saturating_add(1);
         let before = open.frontier.clone();
-        execute(conn, "SAVEPOINT ledger_job")?;
+        conn.savepoint("SAVEPOINT ledger_job")?;
         let (result, broken) = {
             let mut job_view = Job { conn, frontier: &mut open.frontier, guard: &self.guard, broken: None };
             self.guard.0.store(false, Ordering::Relaxed);
@@ -202,17 +211,17 @@ impl Group {
         };
         why.clone_from(&broken);
         let undo = || -> Result<(), LogError> {
-            execute(conn, "ROLLBACK TO ledger_job")?;
-            execute(conn, "RELEASE ledger_job")
+            conn.savepoint("ROLLBACK TO ledger_job")?;
+            conn.savepoint("RELEASE ledger_job")
         };
         let done = match (result, broken) {
-            (Ok(Ok(value)), None) => execute(conn, "RELEASE ledger_job").map(|()| value).map_err(E::from),
+            (Ok(Ok(value)), None) => conn.savepoint("RELEASE ledger_job").map(|()| value).map_err(E::from),
             (Ok(Ok(_)), Some(error)) => Err(error.into()),
             (Ok(Err(error)), _) => Err(error),
             (Err(panic), _) => {
                 open.frontier = before;
                 if undo().is_err() {
-                    roll_back(conn);
+                    conn.roll_back();
                 }
                 resume_unwind(panic)
             }
@@ -222,7 +231,7 @@ impl Group {
             Err(error) => {
                 open.frontier = before;
                 if undo().is_err() {
-                    roll_back(conn);
+                    conn.roll_back();
                 }
                 Err(error)
             }
@@ -232,8 +241,8 @@ impl Group {
     /// Ends the transaction, unless another thread is about to go on with it.
     fn settle(&self, state: &mut State, panicked: bool) {
         let Some(open) = &state.open else { return };
-        // Some failures make SQLite undo the whole transaction: with it goes every job that shared it.
-        let lost = state.conn.is_autocommit();
+        // Some failures undo the whole transaction: with it goes every job that shared it.
+        let lost = !state.conn.in_transaction();
         if !lost && !panicked && open.jobs < MAX_JOBS && self.waiting.load(Ordering::SeqCst) > 0 {
             return;
         }
@@ -243,7 +252,7 @@ impl Group {
             open.batch.publish(Err(state.broken.take().unwrap_or_else(unknown)));
             return;
         }
-        let outcome = commit(&state.conn);
+        let outcome = state.conn.commit();
         if outcome.is_ok() {
             let size = open.frontier.size();
             state.seen = open.frontier;
@@ -260,45 +269,8 @@ impl Group {
     }
 }
 
-fn execute(conn: &Connection, sql: &'static str) -> Result<(), LogError> {
-    conn.prepare_cached(sql)?.execute([])?;
-    Ok(())
-}
-
-/// Takes the write lock. Waits with short naps, so that processes take turns quickly.
-pub(crate) fn begin(conn: &Connection, busy: Duration) -> Result<(), LogError> {
-    let start = Instant::now();
-    let mut nap = Duration::from_micros(200);
-    loop {
-        let begun = conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
-        match begun {
-            Ok(_) => return Ok(()),
-            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && start.elapsed() < busy => {
-                std::thread::sleep(nap);
-                nap = nap.saturating_mul(2).min(Duration::from_millis(4));
-            }
-            Err(e) => return Err(e.into()),
-        }
-    }
-}
-
-fn roll_back(conn: &Connection) {
-    // An error means that there is no transaction to roll back.
-    let _ = conn.execute_batch("ROLLBACK");
-}
-
-fn commit(conn: &Connection) -> Result<(), LogError> {
-    let Err(error) = conn.prepare_cached("COMMIT").and_then(|mut s| s.execute([])) else { return Ok(()) };
-    roll_back(conn);
-    Err(match error.sqlite_error_code() {
-        // The pages may have reached the disk or not.
-        Some(ErrorCode::SystemIoFailure) => LogError::Uncertain,
-        _ => error.into(),
-    })
-}
-
 /// The edge to go on from, once the log is seen to extend what this process saw last.
-fn continued(conn: &Connection, seen: &Frontier) -> Result<Frontier, LogError> {
+fn continued(conn: &Db, seen: &Frontier) -> Result<Frontier, LogError> {
     let size = store::size(conn)?;
     if size < seen.size() {
         return Err(LogError::RolledBack { remembered: seen.size(), found: size });

@@ -1,6 +1,7 @@
-//! Where the log is kept: SQLite, and nothing above this module knows it except [`Tx::sql`](crate::Tx::sql).
+//! Where the log is kept: SQLite, or [PostgreSQL](postgres) behind the feature `postgres`. Nothing above this module knows which;
+//! callers' own tables go through [`Db`], which hides it from them as well.
 //!
-//! One file in WAL mode with `synchronous=FULL`: a commit returns after the write-ahead log has reached the disk. Tables:
+//! With SQLite it is one file in WAL mode with `synchronous=FULL`: a commit returns after the write-ahead log has reached the disk. Tables:
 //!
 //! | table | row |
 //! |---|---|
@@ -10,12 +11,16 @@
 //! | `ledger_key` | unique key, index of its entry |
 //! | `ledger_head` | number, size, signed head |
 //!
-//! SQLite is trusted to bring back what it committed after a crash. It is not trusted with the truth: whatever is read is
+//! The database is trusted to bring back what it committed after a crash. It is not trusted with the truth: whatever is read is
 //! checked against hashes by those who ask for it.
 
+mod db;
 mod group;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod rows;
 
+pub use db::{Db, Row, Value};
 pub(crate) use group::{Group, Job, lock};
 pub(crate) use rows::*;
 
@@ -41,14 +46,52 @@ const SCHEMA: [(&str, &str); 5] = [
     ("ledger_node", "CREATE TABLE ledger_node (pos INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT"),
 ];
 
+/// The address of a PostgreSQL database, if the path is one. No file is meant by such a path.
+fn address(path: &Path) -> Option<&str> {
+    path.to_str().filter(|text| text.starts_with("postgres://") || text.starts_with("postgresql://"))
+}
+
+/// Makes a log.
+pub(crate) fn create(path: &Path, id: LogId, busy: Duration) -> Result<Db, LogError> {
+    match address(path) {
+        None => create_file(path, id, busy).map(Db::from),
+        #[cfg(feature = "postgres")]
+        Some(url) => postgres::create(url, id, busy),
+        #[cfg(not(feature = "postgres"))]
+        Some(_) => Err(LogError::NoPostgres),
+    }
+}
+
+/// Opens an existing log for writing.
+pub(crate) fn open(path: &Path, busy: Duration) -> Result<(Db, LogId), LogError> {
+    match address(path) {
+        None => open_file(path, busy).map(|(conn, id)| (conn.into(), id)),
+        #[cfg(feature = "postgres")]
+        Some(url) => postgres::open(url, true),
+        #[cfg(not(feature = "postgres"))]
+        Some(_) => Err(LogError::NoPostgres),
+    }
+}
+
+/// Opens an existing log for reading.
+pub(crate) fn open_read_only(path: &Path, busy: Duration) -> Result<(Db, LogId), LogError> {
+    match address(path) {
+        None => open_file_read_only(path, busy).map(|(conn, id)| (conn.into(), id)),
+        #[cfg(feature = "postgres")]
+        Some(url) => postgres::open(url, false),
+        #[cfg(not(feature = "postgres"))]
+        Some(_) => Err(LogError::NoPostgres),
+    }
+}
+
 /// Makes a log in the file, which must be absent or empty.
-pub(crate) fn create(path: &Path, id: LogId, busy: Duration) -> Result<Connection, LogError> {
+fn create_file(path: &Path, id: LogId, busy: Duration) -> Result<Connection, LogError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(busy)?;
     is_unused(&conn)?;
     settle(&conn)?;
-    group::begin(&conn, busy)?;
+    db::begin(&conn, busy)?;
     // Another process may have been faster; its log stays as it is.
     is_unused(&conn)?;
     for (_, sql) in SCHEMA {
@@ -82,7 +125,7 @@ fn sync_directory(path: &Path) {
 }
 
 /// Opens an existing log for writing.
-pub(crate) fn open(path: &Path, busy: Duration) -> Result<(Connection, LogId), LogError> {
+fn open_file(path: &Path, busy: Duration) -> Result<(Connection, LogId), LogError> {
     exists(path)?;
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(cannot_open)?;
@@ -96,7 +139,7 @@ pub(crate) fn open(path: &Path, busy: Duration) -> Result<(Connection, LogId), L
 }
 
 /// Opens an existing log for reading.
-pub(crate) fn open_read_only(path: &Path, busy: Duration) -> Result<(Connection, LogId), LogError> {
+fn open_file_read_only(path: &Path, busy: Duration) -> Result<(Connection, LogId), LogError> {
     exists(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let attempt = |conn: Connection| -> Result<(Connection, LogId), LogError> {
@@ -186,7 +229,7 @@ fn identify(conn: &Connection) -> Result<LogId, LogError> {
 }
 
 /// Our tables are exactly ours, with no trigger, view or index of anyone else upon them.
-pub(crate) fn check_schema(conn: &Connection) -> Result<(), LogError> {
+fn check_schema(conn: &Connection) -> Result<(), LogError> {
     let mut statement = conn.prepare(
         "SELECT name, sql FROM sqlite_schema WHERE lower(substr(tbl_name, 1, 7)) = 'ledger_' \
          OR lower(substr(name, 1, 7)) = 'ledger_' ORDER BY name",
