@@ -168,7 +168,7 @@ impl Classify for mediveil_ledger::LogError {
             Self::Exists | Self::KeyTaken { .. } => Kind::Exists,
             Self::NotALog | Self::Format(_) | Self::RolledBack { .. } | Self::Rewritten { .. } => Kind::Damaged,
             Self::Damaged(e) => e.kind(),
-            Self::ReadOnly | Self::Complete | Self::Nested | Self::Forbidden => Kind::State,
+            Self::ReadOnly | Self::Complete | Self::Nested | Self::Forbidden | Self::NoPostgres => Kind::State,
             Self::Full | Self::Uncertain | Self::Storage(_) => Kind::Storage,
             Self::Busy => Kind::Busy,
             Self::OtherLog { .. } => Kind::Unverified,
