@@ -9,7 +9,7 @@
 mod doors;
 mod table;
 
-pub use doors::{By, SharedRing, To};
+pub use doors::{By, CommitteeDoor, SharedRing, To};
 pub use table::Classify;
 
 /// What went wrong, as far as a caller can act on it. The numbers are the status codes of the C library and stay as they

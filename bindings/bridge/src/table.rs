@@ -414,3 +414,185 @@ impl Classify for mediveil_record::NotADouble {
         Kind::Invalid
     }
 }
+
+// --- circuits ---
+
+impl Classify for mediveil_circuits::InvalidStatement {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Roles | Self::EmptyRange(_) | Self::Claims { .. } | Self::SamePath(_) => Kind::Invalid,
+            Self::Rows { .. } | Self::Column(_) => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_circuits::forms::FormError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Name | Self::Roles | Self::UnknownRole(_) | Self::KeyTaken => Kind::Invalid,
+            Self::Columns | Self::UnknownColumn(_) => Kind::Invalid,
+            Self::HolderTaken | Self::OtherSecret => Kind::Refused,
+            Self::NoSuchPerson => Kind::NotFound,
+            Self::Full => Kind::State,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_circuits::forms::NotAsSigned {
+    fn kind(&self) -> Kind {
+        Kind::Unverified
+    }
+}
+
+// --- zk ---
+
+impl Classify for mediveil_zk::KeyError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Decode(e) => Classify::kind(e),
+            Self::OtherStatement { .. } | Self::OtherRows(_) | Self::Degenerate | Self::Lengths => Kind::Damaged,
+            Self::Development => Kind::Refused,
+            Self::OtherHash => Kind::Unverified,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_zk::ProveError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Unsatisfied(_) => Kind::Refused,
+            Self::Internal | Self::Setup => Kind::Failed,
+            Self::Key(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_zk::VerifyError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Refused | Self::OtherStatement => Kind::Unverified,
+            Self::Inputs { .. } | Self::NotCanonical(_) => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_zk::BatchError {
+    fn kind(&self) -> Kind {
+        self.why.kind()
+    }
+}
+
+impl Classify for mediveil_zk::JsonError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Form(_) | Self::NotCanonical | Self::Point => Kind::Damaged,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_zk::forms::RequestError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Json(_) | Self::Date(_) | Self::Bounds(_) | Self::Types(_) | Self::TooPrecise(_) => Kind::Invalid,
+            Self::Words(_) => Kind::Invalid,
+            Self::Form(e) => e.kind(),
+            Self::Invalid(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_zk::ceremony::CeremonyError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Decode(e) => Classify::kind(e),
+            Self::Ptau(e) => e.kind(),
+            Self::OtherStart | Self::Step { .. } | Self::Keys | Self::Beacon => Kind::Unverified,
+            Self::TooFew | Self::Finished => Kind::State,
+            Self::Name => Kind::Invalid,
+            Self::Key(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_zk::ceremony::PtauError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Form(_) | Self::Curve | Self::Point(_) | Self::NotPowers(_) => Kind::Damaged,
+            Self::TooSmall { .. } => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+// --- threshold ---
+
+impl Classify for mediveil_threshold::CommitteeError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NeededTooSmall { .. } | Self::TooFewMembers { .. } | Self::TooManyMembers(_) => Kind::Invalid,
+            Self::Duplicate(..) | Self::Purpose => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_threshold::ProtocolError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotAMember | Self::Downgrade { .. } => Kind::Refused,
+            Self::CutOff(_) | Self::WrongSession | Self::OtherBoard(_) | Self::Misdeed(_) => Kind::Unverified,
+            Self::Missing(_) => Kind::NotFound,
+            Self::Damaged(_) => Kind::Damaged,
+            Self::TooFew { .. } | Self::TooFewAnswers { .. } | Self::Degenerate => Kind::State,
+            Self::OtherSession | Self::OtherShare | Self::NotEnrolled | Self::Uncomplained(_) => Kind::State,
+            Self::OldThreshold { .. } | Self::OtherPurpose | Self::Helpers { .. } => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_threshold::tdh2::DecryptError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Ciphertext => Kind::Damaged,
+            Self::OtherShare => Kind::State,
+            Self::Count { .. } | Self::Duplicate(_) => Kind::Invalid,
+            Self::WrongShares(_) => Kind::Unverified,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_threshold::recovery::RecoveryError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoDoor => Kind::NotFound,
+            Self::OtherKey | Self::Signature(_) | Self::OtherRequest(_) => Kind::Unverified,
+            Self::Door => Kind::Damaged,
+            Self::NotTheOwner | Self::NotAGuardian | Self::NotTheReader => Kind::Refused,
+            Self::TooEarly { .. } | Self::Vetoed { .. } | Self::TooFew { .. } => Kind::Refused,
+            Self::OtherShare => Kind::State,
+            Self::Sealing => Kind::Failed,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_threshold::slip39::Slip39Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Word(_) | Self::Length(_) | Self::Checksum | Self::Malformed | Self::Digest => Kind::Damaged,
+            Self::Mismatch | Self::Duplicate | Self::Parameters(_) | Self::Passphrase => Kind::Invalid,
+            Self::Count(_) => Kind::Refused,
+            _ => Kind::Failed,
+        }
+    }
+}

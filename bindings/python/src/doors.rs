@@ -1,7 +1,9 @@
 //! What a file is sealed for and opened with, from one object or several.
 
 use crate::abe::{AttributeKey, PolicyDoor};
+use crate::committee::CommitteeDoor;
 use crate::identity::{Identity, Passphrase, PublicIdentity};
+use crate::recovery::RecoveredKey;
 use crate::ring::KeyRing;
 use mediveil_bridge::{By, To};
 use mediveil_codec::Timestamp;
@@ -18,6 +20,8 @@ fn recipient(object: &Bound<'_, PyAny>, now: Timestamp) -> PyResult<Option<To>> 
         To::Passphrase(it.get().0.clone())
     } else if let Ok(it) = object.cast::<PolicyDoor>() {
         To::Policy(it.get().0.clone())
+    } else if let Ok(it) = object.cast::<CommitteeDoor>() {
+        To::Committee(it.get().0.clone())
     } else if let Ok(it) = object.cast::<KeyRing>() {
         To::Identity(it.get().recipient_at(now)?)
     } else {
@@ -32,6 +36,8 @@ fn key(object: &Bound<'_, PyAny>, now: Timestamp) -> PyResult<Option<By>> {
         By::Passphrase(it.get().0.clone())
     } else if let Ok(it) = object.cast::<AttributeKey>() {
         By::Attributes(it.get().0.clone())
+    } else if let Ok(it) = object.cast::<RecoveredKey>() {
+        By::Committee(it.get().0.clone())
     } else if let Ok(it) = object.cast::<KeyRing>() {
         By::Ring(it.get().shared()?, now)
     } else {
@@ -61,11 +67,11 @@ fn several<T>(
 /// Recipients.
 pub fn to(objects: &Bound<'_, PyAny>) -> PyResult<Vec<To>> {
     let now = Timestamp::now();
-    several(objects, |o| recipient(o, now), "a PublicIdentity, Passphrase, PolicyDoor or KeyRing")
+    several(objects, |o| recipient(o, now), "a PublicIdentity, Passphrase, PolicyDoor, CommitteeDoor or KeyRing")
 }
 
 /// Keys.
 pub fn by(objects: &Bound<'_, PyAny>) -> PyResult<Vec<By>> {
     let now = Timestamp::now();
-    several(objects, |o| key(o, now), "an Identity, Passphrase, AttributeKey or KeyRing")
+    several(objects, |o| key(o, now), "an Identity, Passphrase, AttributeKey, RecoveredKey or KeyRing")
 }

@@ -11,19 +11,24 @@
 
 mod abe;
 mod budget;
+mod committee;
 mod data;
 mod doors;
 mod fail;
 mod files;
 mod identity;
 mod log;
+mod objects;
+mod paper;
 mod query;
 mod record;
+mod recovery;
 mod ring;
 mod sample;
 mod seal;
 mod threads;
 mod time;
+mod zk;
 
 // Free-threaded interpreters switch their lock on for this module: it is not tested without.
 #[pyo3::pymodule(gil_used = true)]
@@ -33,19 +38,31 @@ mod _native {
     #[pymodule_export]
     use crate::budget::{Budget, Table};
     #[pymodule_export]
+    use crate::committee::{Committee, CommitteeDoor, CommitteeKey, Guardian, KeyPlan, KeySet};
+    #[pymodule_export]
     use crate::fail::_kinds;
     #[pymodule_export]
     use crate::identity::{Identity, Passphrase, PublicIdentity};
     #[pymodule_export]
     use crate::log::{Log, LogFollower, SignedHead, verify_consistency, verify_evidence};
     #[pymodule_export]
+    use crate::paper::{paper_join, paper_split};
+    #[pymodule_export]
     use crate::query::{Plan, Query, Schema};
     #[pymodule_export]
     use crate::record::{Record, Resource, check_opening};
+    #[pymodule_export]
+    use crate::recovery::{RecoveredKey, Recovery};
     #[pymodule_export]
     use crate::ring::KeyRing;
     #[pymodule_export]
     use crate::sample::{sample_bundle, sample_cohort};
     #[pymodule_export]
     use crate::seal::{inspect, open, open_file, rewrap_file, seal, seal_file};
+    #[pymodule_export]
+    use crate::zk::{
+        Credential, CredentialRegistry, HeldRecord, Holder, HolderSecret, IdentityRequest, IssuerRegister, Proof,
+        ProviderKey, ProviderPublicKey, ProviderRegistry, ProvingKey, RecordRequest, StatisticsRequest,
+        StatisticsTable, TableCommitment, VerifyingKey, prove, verify, verify_batch,
+    };
 }

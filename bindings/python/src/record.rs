@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// Raises InvalidError with the offset and the path for what is no FHIR JSON.
 #[pyclass(frozen, module = "mediveil")]
 #[derive(Debug)]
-pub struct Record(Arc<core::Record>);
+pub struct Record(pub Arc<core::Record>);
 
 fn secret_of(secret: &Bound<'_, PyAny>) -> PyResult<RecordSecret> {
     exactly(secret, "a record's secret").map(RecordSecret::from_bytes)

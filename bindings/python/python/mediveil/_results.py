@@ -147,6 +147,51 @@ class Preview:
         return _table(("", ""), rows) + plan_html(self.errors)
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A proof that holds: of which statement, and who made it as far as a scope tells. The same nullifier (32 bytes) in the
+    same scope is the same person; whoever wants to see each once remembers nullifiers.
+
+    >>> Verified("identity", "vote/2026", bytes(32)).scope
+    'vote/2026'
+    """
+
+    statement: str
+    scope: str
+    nullifier: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the rows of a table add up to, proved: how many passed, their sum and the sum of their squares, exactly.
+
+    >>> totals = Totals(2, 135, 9137)
+    >>> totals.mean, totals.variance
+    (67.5, 12.25)
+    """
+
+    count: int
+    sum: int
+    squares: int
+
+    @property
+    def mean(self) -> float | None:
+        """The mean; None if no row passed."""
+        return self.sum / self.count if self.count else None
+
+    @property
+    def variance(self) -> float | None:
+        """The variance of the rows that passed, as a population; None if none did."""
+        return (self.squares * self.count - self.sum**2) / self.count**2 if self.count else None
+
+
+def load_verifying_key(data: bytes) -> Any:
+    """A verifying key from a pickle."""
+    from ._native import VerifyingKey
+
+    return VerifyingKey.from_bytes(data, allow_development=True)
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def line(cells: Sequence[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
@@ -175,5 +220,5 @@ def budget_html(cap: Cost, spent: Cost | None, remaining: Cost | None) -> str:
     return _table(("", ""), rows) + bar
 
 
-for _class in (Cost, Estimate, Answer, Preview):
+for _class in (Cost, Estimate, Answer, Preview, Verified, Totals):
     _class.__module__ = "mediveil"

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from ._errors import InvalidError
+
 
 def _cell(value: Any) -> str:
     """One cell; the empty text for what is missing."""
@@ -87,3 +89,34 @@ def to_csv(data: Any, wanted: Sequence[str]) -> bytes:
     writer.writerow(wanted)
     writer.writerows(zip(*columns))
     return out.getvalue().encode()
+
+
+def to_integers(data: Any, wanted: Sequence[str] | None) -> tuple[list[str], list[list[int | None]]]:
+    """The wanted columns of a table, or all, as whole numbers; None where there is no value.
+
+    >>> to_integers({"hba1c": [64, float("nan"), 71.0]}, None)
+    (['hba1c'], [[64, None, 71]])
+    """
+
+    def whole(value: Any) -> int | None:
+        if hasattr(value, "item"):  # a numpy scalar
+            value = value.item()
+        if value is None or str(value) in ("<NA>", "NaT", "nan", "NaN"):
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or value != int(value):
+            raise InvalidError("a cell is neither missing nor a whole number: scale other numbers first, 6.4 as 64")
+        if not 0 <= value < 2**32:
+            raise InvalidError("a cell is below 0 or above 4294967295")
+        return int(value)
+
+    if hasattr(data, "collect") and not hasattr(data, "iter_rows"):  # a lazy polars frame
+        data = data.collect()
+    names = [str(name) for name in _names(data)]
+    missing = [name for name in wanted or () if name not in names]
+    if missing:
+        raise InvalidError(f"the table has no column {missing[0]!r}")
+    names = list(wanted) if wanted is not None else names
+    columns = [[whole(value) for value in _column(data, name)] for name in names]
+    if len({len(column) for column in columns}) > 1:
+        raise InvalidError("the columns have different lengths")
+    return names, columns
