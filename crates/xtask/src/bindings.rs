@@ -62,7 +62,7 @@ pub(crate) fn test() -> Result<(), String> {
     }
     step("pytest", &mut pytest)?;
     let cache = target_dir().join("python/mypy");
-    let mut mypy = run(&["-m", "mypy", "python/mediveil", "examples"]);
+    let mut mypy = run(&["-m", "mypy", "python/mediveil", "examples", "../../examples/python"]);
     step("mypy --strict", mypy.env("MYPYPATH", "python").env("MYPY_CACHE_DIR", cache).env_remove("PYTHONPATH"))
 }
 
