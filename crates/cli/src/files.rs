@@ -289,3 +289,17 @@ pub(crate) fn read_opener(path: &Path) -> Result<Box<dyn Opener>, Failure> {
     }
     Ok(Box::new(read_identity(path, &PassphraseSource::default())?))
 }
+
+/// The FHIR bundles (*.json) of a folder, in the order of their names.
+pub(crate) fn bundles(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let at = |e: io::Error| Failure::from(e).at(folder);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(at)? {
+        let path = entry.map_err(at)?.path();
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    if paths.is_empty() { Err(Failure::usage("has no FHIR bundles (*.json)").at(folder)) } else { Ok(paths) }
+}

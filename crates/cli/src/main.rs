@@ -72,6 +72,9 @@ enum Command {
     Paper(commands::paper::PaperCommand),
     /// Make synthetic patients as FHIR R4 bundles
     Sample(commands::sample::Sample),
+    /// Research on encrypted records: sites encrypt, a committee opens noisy answers
+    #[command(subcommand)]
+    Study(commands::study::StudyCommand),
     ///  Run the main job from end to end and report on it
     Tour(tour::Tour),
     /// Print the completions for a shell
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         Command::Recover(c) => c.run(&global),
         Command::Paper(c) => c.run(&global),
         Command::Sample(c) => c.run(&global),
+        Command::Study(c) => c.run(&global),
         Command::Tour(c) => c.run(&global),
         Command::Completions(c) => c.run(),
         Command::Man(c) => c.run(),

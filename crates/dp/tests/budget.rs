@@ -375,6 +375,48 @@ fn a_read_only_log_refuses_debits_and_still_previews() {
 
 // --- per-record filters ---
 
+/// What members of a committee go by: the log's word that a query is paid for, and its name.
+#[test]
+fn a_debit_is_found_by_its_plan_and_by_nothing_else() {
+    let f = with_cap(pure("1"));
+    let plan = count(1, epsilon("0.5")).charged_to(Account { project: "p".into(), ..Account::default() });
+    let cost = plan.cost(Regime::Pure).unwrap().unwrap();
+    let name = plan.name(&DATA_SET, &cost);
+    assert_eq!(f.budget.preview(&plan).unwrap().id, name);
+    assert!(f.budget.find(&plan).unwrap().is_none());
+    assert_eq!(f.log.size().unwrap(), 1, "looking spends nothing");
+    f.budget.set_quota(&Quota { kind: QuotaKind::Project, name: "p".into(), cap: pure("1") }, now()).unwrap();
+    let Reservation::Permit(permit) = f.budget.reserve(&plan, now()).unwrap() else { panic!() };
+    assert_eq!(permit.id(), name);
+    // With read access only, and with the place of the debit in the log.
+    let read_only = Log::open_read_only(f.log.path()).unwrap();
+    let reader = Budget::open(&read_only, &DATA_SET, Actor::SYSTEM).unwrap();
+    let Some((2, Reservation::Permit(mut found))) = reader.find(&plan).unwrap() else { panic!() };
+    assert_eq!(found.id(), name);
+    found.answer(&table(5)).unwrap();
+    assert_eq!(f.log.size().unwrap(), 3);
+    // Another price, version or question is another query, and has no debit; nor does this one in another data set's name.
+    let other = query(r#"{"statistic":{"sum":{"column":"age"}}}"#).plan(&schema(), 1, epsilon("0.5")).unwrap();
+    for plan in [count(1, epsilon("0.4")), count(2, epsilon("0.5")), other] {
+        assert!(reader.find(&plan).unwrap().is_none());
+        assert_ne!(plan.name(&DATA_SET, &cost), name);
+    }
+    assert_ne!(plan.name(&DATA_SET, &pure("0.4")), name);
+    assert_ne!(plan.name(&[8; 32], &cost), name);
+    // Whoever it is charged to, it is the same query.
+    assert_eq!(plan.clone().charged_to(account("somebody")).name(&DATA_SET, &cost), name);
+    // No permit once it is answered: the answer.
+    let stored = f.budget.settle(*permit, b"answer", now()).unwrap();
+    let Some((2, Reservation::Answered(answer))) = reader.find(&plan).unwrap() else { panic!() };
+    assert_eq!(answer, stored);
+    // A price that this regime does not have.
+    let gaussian = query(r#"{"statistic":"count"}"#).plan(&schema(), 1, rho("0.1")).unwrap();
+    assert_eq!(reader.find(&gaussian).unwrap_err(), Refused::Regime);
+    // Tables that have forgotten what the log has.
+    store::run(&f.log, "DELETE FROM dp_query");
+    assert_eq!(reader.find(&plan).unwrap_err(), Refused::Tampered);
+}
+
 fn per_record(cap: &str) -> Fixture {
     with_terms(Terms { guarantee: Guarantee::PerRecord, ..terms(pure(cap)) })
 }

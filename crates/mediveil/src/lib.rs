@@ -15,6 +15,7 @@
 //! | `circuits` | `zk` | what is proved: identity, record authenticity, statistics |
 //! | `zk` | `zk` | how it is proved: setup by several parties, proofs, batches, Solidity |
 //! | `fhe` | `fhe` | aggregates over encrypted columns that only a committee opens |
+//! | `study` | `study` | research on encrypted records: paid for, opened with noise, certified |
 //!
 //! # A service that keeps records
 //! ```
@@ -47,6 +48,8 @@ pub use mediveil_fhe as fhe;
 pub use mediveil_ledger as ledger;
 #[cfg(feature = "record")]
 pub use mediveil_record as record;
+#[cfg(feature = "study")]
+pub use mediveil_study as study;
 #[cfg(feature = "threshold")]
 pub use mediveil_threshold as threshold;
 #[cfg(feature = "zk")]

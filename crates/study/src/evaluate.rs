@@ -3,8 +3,28 @@
 //! Evaluation is exact arithmetic modulo q without randomness, so whoever repeats it gets the same bytes: this is how members
 //! check what they are asked to open. A [`Partial`] holds the encrypted sums over some of the blocks; partials of disjoint
 //! blocks merge in any order. When all blocks are in, each cell gets an encryption of zero that is derived from the query's
-//! name and public: it binds the ciphertext to this query, so that the same sum asked in two paid queries is two
-//! ciphertexts, and a retry of one query is one.
+//! name: the same sum asked in two paid queries is two ciphertexts, and a retry of one query is one.
+//!
+//! # What the encryption of zero is for, and what not
+//! A member's part is `w <c, s> + e`: `s` is its share, `c` a vector that everybody knows, `e` its smudging, and the weight `w` is that of
+//! the quorum. Two parts for one `c` under two weights give `<c, s>` exactly, since `e` is short beside the modulus, and as many exact
+//! equations as the ring has coefficients, `n`, give the share (eprint 2025/409). That no ciphertext is answered twice is held by the claims
+//! of `mediveil-fhe`, by its bytes. But sums are related: the bins of a histogram add up to a count, and the weighted sum
+//! of the parts for the bins is a part for the count under another weight. So each cell is moved by `z = (p0 u + e1, p1 u + e2)`, with
+//! short `u`, `e1`, `e2` from a hash of study, query, uploads and cell.
+//!
+//! - *It hides nothing.* The seed is public, and whoever likes takes `z` off again. What must be hidden of a ciphertext, its noise, is
+//!   hidden by the smudging of one honest member. `z` adds the noise of one encryption, which the plan counts.
+//! - *It keeps the vectors of all cells apart.* `r`-fold sums of cells cancel with short `r` only if those of the `(u, e2)`
+//!   do: `2n` equations between short numbers that a hash has chosen. Below `2n` opened numbers (16,384 at the least) there
+//!   is such an `r` with negligible probability only. Beyond, there are some, and to find one that is short beside the modulus
+//!   is to reduce a lattice of more than `2n` dimensions to a root Hermite factor of some 1.002, which is far out of reach. No more is
+//!   claimed: parts are samples of LWE with the share as secret and smudging as error, in directions that nobody can choose at
+//!   will, since the text of a query fixes them and each is paid for.
+//! - *It does not average smudging away, nor prevent that.* Whoever holds a quorum but for one member and sees one sum in `k` paid queries
+//!   has `k` draws of that member's smudging about the same number, which costs log2(k)/2 of its 64 bits.
+//! - *It is no fence against a second quorum for one query.* That is refused by the log, and by each member's claim on the ciphertext
+//!   where somebody shows different logs to different members.
 
 use crate::plan::Plan;
 use crate::terms::Study;

@@ -92,6 +92,7 @@ mod confirm;
 mod convolution;
 mod estimate;
 mod evaluate;
+mod fhir;
 mod plan;
 mod query;
 mod release;

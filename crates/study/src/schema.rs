@@ -64,6 +64,7 @@ pub struct Column {
     field: String,
     required: bool,
     code: Option<String>,
+    unit: Option<String>,
     kind: ColumnKind,
 }
 
@@ -86,10 +87,17 @@ impl Column {
         self.required
     }
 
-    /// Its code in FHIR: LOINC of the Observations for numbers, SNOMED CT of the Conditions for flags.
+    /// Its code in FHIR: LOINC of the Observations for numbers, SNOMED CT of the Conditions for flags, the element of Patient
+    /// for categories and ages.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
+    }
+
+    /// Its unit in FHIR, a UCUM code; an Observation in another unit is refused.
+    #[must_use]
+    pub fn unit(&self) -> Option<&str> {
+        self.unit.as_deref()
     }
 
     /// What it holds.
@@ -161,6 +169,8 @@ struct ColumnJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     low: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     high: Option<String>,
@@ -196,7 +206,7 @@ impl Schema {
     ///   "patient": "patient_id", "rows_per_patient": 1, "max_rows": 1000000,
     ///   "columns": [
     ///     {"kind": "number", "name": "hba1c", "low": "3.0", "high": "20.0", "scale": 1, "cuts": ["5.7", "6.5"],
-    ///      "code": "4548-4"},
+    ///      "code": "4548-4", "unit": "%"},
     ///     {"kind": "number", "name": "age", "field": "birth_date", "age_at": "2026-01-01", "low": "0", "high": "120",
     ///      "cuts": ["65"], "required": true},
     ///     {"kind": "category", "name": "sex", "values": ["female", "male"], "required": true},
@@ -206,7 +216,7 @@ impl Schema {
     /// ```
     ///
     /// `max_rows` counts the rows of all sites together. `neighbours` is `add_remove` unless it says `replace`; `field` is
-    /// the name unless given. A `required` column has no missing values and needs no validity column, which saves depth.
+    /// the name unless given; `code` and `unit` are for FHIR bundles. A `required` column has no missing values and needs no validity column, which saves depth.
     ///
     /// # Errors
     /// [`SchemaError`] for anything else, with the place.
@@ -334,7 +344,11 @@ fn column(raw: ColumnJson) -> Result<Column, SchemaError> {
     only(KindJson::Category, !raw.values.is_empty(), "only categories have values")?;
     let of_numbers =
         raw.low.is_some() || raw.high.is_some() || raw.scale != 0 || !raw.cuts.is_empty() || raw.age_at.is_some();
-    only(KindJson::Number, of_numbers, "only numbers have bounds, a scale, cut points and ages")?;
+    only(
+        KindJson::Number,
+        of_numbers || raw.unit.is_some(),
+        "only numbers have bounds, a scale, cut points, units and ages",
+    )?;
     let kind = match raw.kind {
         KindJson::Number => number(&raw, &invalid)?,
         KindJson::Category => {
@@ -347,7 +361,7 @@ fn column(raw: ColumnJson) -> Result<Column, SchemaError> {
         KindJson::Flag => ColumnKind::Flag,
     };
     let field = raw.field.unwrap_or_else(|| raw.name.clone());
-    Ok(Column { name: raw.name, field, required: raw.required, code: raw.code, kind })
+    Ok(Column { name: raw.name, field, required: raw.required, code: raw.code, unit: raw.unit, kind })
 }
 
 fn number(raw: &ColumnJson, invalid: &dyn Fn(&'static str) -> SchemaError) -> Result<ColumnKind, SchemaError> {
@@ -376,6 +390,7 @@ fn column_json(column: &Column) -> ColumnJson {
         field: (column.field != column.name).then(|| column.field.clone()),
         required: column.required,
         code: column.code.clone(),
+        unit: column.unit.clone(),
         low: None,
         high: None,
         scale: 0,
@@ -430,6 +445,7 @@ mod tests {
             ("\"name\":\"c\"", "\"name\":\"\""),
             ("\"name\":\"c\"", "\"name\":\"c\",\"bounds\":1"),
             ("\"name\":\"c\"", "\"name\":\"c\",\"low\":\"1\""),
+            ("\"name\":\"c\"", "\"name\":\"c\",\"unit\":\"%\""),
             ("\"name\":\"c\"", "\"name\":\"c\",\"values\":[\"x\"]"),
         ] {
             assert!(JSON.contains(from) && Schema::from_json(&JSON.replace(from, to)).is_err(), "{to}");

@@ -29,6 +29,15 @@ pub enum TableError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A bundle is not that of one patient with an id.
+    #[error("row {row}: the bundle must hold exactly one Patient, with an id")]
+    Patient {
+        /// Which row.
+        row: u64,
+    },
+    /// A column does not say what it is in FHIR.
+    #[error("the study's schema gives column {0:?} no code, so it cannot be found in FHIR bundles")]
+    NoCode(String),
     /// More rows than the study declares.
     #[error("the table has more than the {limit} rows that the study declares")]
     TooManyRows {

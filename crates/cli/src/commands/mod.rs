@@ -15,4 +15,5 @@ pub(crate) mod ring;
 pub(crate) mod sample;
 pub(crate) mod seal;
 pub(crate) mod shell;
+pub(crate) mod study;
 pub(crate) mod zk;

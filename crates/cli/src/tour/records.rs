@@ -1,11 +1,12 @@
 //! Records: read, made canonical, committed, and opened one value at a time.
 
 use crate::failure::{Failure, Kind};
+use crate::files::bundles;
 use crate::tour::{Figures, Patient, Step, World, broken, read, require};
 use mediveil_record::{LeafOpening, Limits, Record, RecordSecret};
 use mediveil_sample::Generator;
 use mediveil_seal::identity::{Identity, IdentityKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Patients that are generated when no folder is given.
 const GENERATED: u32 = 24;
@@ -46,19 +47,7 @@ fn load(world: &mut World, figures: &mut Figures) -> Result<String, Failure> {
 
 /// The bundles of a folder, in the order of their names.
 fn from_folder(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let at = |e: std::io::Error| Failure::from(e).at(folder);
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(at)? {
-        let path = entry.map_err(at)?.path();
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    if paths.is_empty() {
-        return Err(Failure::usage("has no FHIR bundles (*.json)").at(folder));
-    }
-    paths
+    bundles(folder)?
         .into_iter()
         .map(|path| {
             let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
