@@ -12,6 +12,7 @@ mod python;
 mod report;
 mod review;
 mod shell;
+mod soak;
 mod supply;
 mod test;
 mod timing;
@@ -36,6 +37,7 @@ Tasks:
                                       vectors, the tamper matrix, versions and licences, on one page
   instructions [--bless]              instructions of operations by callgrind, against the committed baseline
   timing [--seconds N]                whether time depends on secrets, by Welch's t-test
+  soak [--minutes N]                  the quick tour again and again in one process, whose memory must stay flat
   sbom                                a CycloneDX bill of materials for each package, into target/sbom
   deny                                licences, bans and sources by cargo-deny
   wheel                               the Python wheel, optimised, into target/wheels
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "review" => review::run(rest),
         "instructions" => instructions::run(rest),
         "timing" => timing::run(rest),
+        "soak" => soak::run(rest),
         "sbom" => supply::sbom(rest),
         "deny" => supply::deny(rest),
         "wheel" => bindings::wheel(rest),

@@ -12,6 +12,7 @@ mod proofs;
 mod records;
 mod report;
 mod sealing;
+mod soak;
 
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
@@ -38,6 +39,9 @@ pub(crate) struct Tour {
     /// Seed of the generated patients
     #[arg(long, default_value_t = 2026)]
     seed: u64,
+    /// Take the tour again and again in one process for so many minutes, and fail if its memory grows (on Linux)
+    #[arg(long, value_name = "MINUTES")]
+    soak: Option<u32>,
 }
 
 /// What the steps hand on to each other.
@@ -126,9 +130,16 @@ pub(crate) fn require(holds: bool, what: &str) -> Result<(), Failure> {
 
 impl Tour {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
-        std::fs::create_dir_all(&self.out).map_err(|e| Failure::from(e).at(&self.out))?;
+        match self.soak {
+            None => self.once(&self.out, global),
+            Some(minutes) => soak::run(minutes, &self.out, |folder| self.once(folder, global)),
+        }
+    }
+
+    fn once(&self, out: &Path, global: &Global) -> Result<(), Failure> {
+        std::fs::create_dir_all(out).map_err(|e| Failure::from(e).at(out))?;
         let mut world = World {
-            out: self.out.clone(),
+            out: out.to_owned(),
             quick: self.quick,
             seed: self.seed,
             fhir: self.fhir.clone(),
@@ -161,12 +172,12 @@ impl Tour {
             }
         }
         let json = report::json(&outcomes);
-        write(&self.out.join("report.json"), format!("{json:#}\n").as_bytes())?;
-        write(&self.out.join("report.html"), report::html(&outcomes, self.quick).as_bytes())?;
+        write(&out.join("report.json"), format!("{json:#}\n").as_bytes())?;
+        write(&out.join("report.html"), report::html(&outcomes, self.quick).as_bytes())?;
         if global.is_json() {
             println!("{json:#}");
         } else {
-            println!("\nreport: {}", self.out.join("report.html").display());
+            println!("\nreport: {}", out.join("report.html").display());
         }
         match outcomes.last() {
             Some(last) if !last.ok => Err(broken(format!("step {} failed: {}", last.name, last.line))),
