@@ -13,6 +13,7 @@ mod records;
 mod report;
 mod sealing;
 mod soak;
+mod studies;
 
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
@@ -58,6 +59,7 @@ pub(crate) struct World {
     pub(crate) cohort: Option<budget::Cohort>,
     pub(crate) proofs: Option<proofs::Proofs>,
     pub(crate) council: Option<guardians::Council>,
+    pub(crate) research: Option<studies::Research>,
 }
 
 /// One patient of the tour.
@@ -74,11 +76,19 @@ pub(crate) struct Patient {
 
 /// The figures of one step, by name. Names end in their unit.
 #[derive(Debug, Default)]
-pub(crate) struct Figures(Map<String, Value>);
+pub(crate) struct Figures {
+    values: Map<String, Value>,
+    chart: String,
+}
 
 impl Figures {
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.insert(name.to_owned(), value.into());
+        self.values.insert(name.to_owned(), value.into());
+    }
+
+    /// A drawing for the report, as SVG whose texts are escaped.
+    pub(crate) fn chart(&mut self, svg: &str) {
+        svg.clone_into(&mut self.chart);
     }
 }
 
@@ -97,6 +107,7 @@ pub(crate) struct Outcome {
     pub(crate) seconds: f64,
     pub(crate) line: String,
     pub(crate) figures: Map<String, Value>,
+    pub(crate) chart: String,
 }
 
 /// Every step, in order. Later parts add theirs here.
@@ -110,6 +121,7 @@ fn steps() -> impl Iterator<Item = &'static Step> {
         policies::STEPS,
         proofs::STEPS,
         guardians::STEPS,
+        studies::STEPS,
         log::EVENTS,
         budget::STEPS,
         log::STEPS,
@@ -151,6 +163,7 @@ impl Tour {
             cohort: None,
             proofs: None,
             council: None,
+            research: None,
         };
         let mut outcomes = Vec::new();
         for step in steps() {
@@ -160,7 +173,8 @@ impl Tour {
             let seconds = start.elapsed().as_secs_f64();
             let ok = result.is_ok();
             let line = result.unwrap_or_else(|failure| failure.message().to_owned());
-            let outcome = Outcome { name: step.name, claim: step.claim, ok, seconds, line, figures: figures.0 };
+            let Figures { values, chart } = figures;
+            let outcome = Outcome { name: step.name, claim: step.claim, ok, seconds, line, figures: values, chart };
             if !global.is_json() {
                 report::print(&outcome);
             }

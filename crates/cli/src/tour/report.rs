@@ -76,6 +76,7 @@ pub(crate) fn html(outcomes: &[Outcome], quick: bool) -> String {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let _ = write!(page, "<span class=\"fig\">{} {}</span>", escape(name), escape(&value));
         }
+        page.push_str(&o.chart);
         let _ = write!(page, "</td><td class=\"num\">{:.3} s</td></tr>", o.seconds);
     }
     page.push_str("</tbody></table></body></html>\n");
@@ -122,6 +123,7 @@ mod tests {
             seconds: 0.5,
             line: "<script>alert(\"x\")</script>".into(),
             figures: serde_json::Map::new(),
+            chart: String::new(),
         };
         let page = html(&[outcome], false);
         assert!(!page.contains("<script"));

@@ -192,7 +192,7 @@ impl Board {
 }
 
 /// Runs the ceremony as one member, over a folder that all share.
-fn join(
+pub(crate) fn join(
     terms: &Terms,
     identity: &Identity,
     folder: &Path,

@@ -16,6 +16,8 @@ mod ask;
 mod found;
 mod site;
 
+pub(crate) use found::join;
+
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
 use clap::Subcommand;
