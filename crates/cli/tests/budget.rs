@@ -49,6 +49,32 @@ fn size(at: &Path) -> u64 {
 }
 
 #[test]
+fn a_schema_that_was_changed_behind_the_log_plans_nothing() {
+    let folder = study();
+    let at = folder.path();
+    create(at, "heart.budget", "heart", &["--epsilon", "1"], 0);
+    let file = at.join("heart.budget");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut changed: Value = serde_json::from_str(&text).unwrap();
+    changed["schema"]["columns"][1]["high"] = "15".into();
+    fs::write(&file, changed.to_string()).unwrap();
+    for command in ["show", "report"] {
+        let said = says(at, &["budget", command, "heart.budget"], 4);
+        assert!(said.contains("heart.budget: its schema is not one that was declared"), "{said}");
+    }
+    ask(at, MEAN, &["--epsilon", "0.1"], 4);
+    assert_eq!(size(at), 2);
+    // Declared, it is the schema of a later version.
+    fs::write(&file, &text).unwrap();
+    fs::write(at.join("later.json"), SCHEMA.replace("\"20\"", "\"15\"")).unwrap();
+    run(at, &["budget", "schema", "heart.budget", "--schema", "later.json"], 0);
+    assert_eq!(size(at), 3);
+    assert_ne!(fs::read_to_string(&file).unwrap(), text);
+    run(at, &["budget", "show", "heart.budget"], 0);
+    run(at, &["budget", "audit", "heart.budget"], 0);
+}
+
+#[test]
 fn terms_are_for_life_and_create_leaves_nothing_behind_when_refused() {
     let folder = study();
     let at = folder.path();
@@ -63,7 +89,7 @@ fn terms_are_for_life_and_create_leaves_nothing_behind_when_refused() {
     fs::write(at.join("schema.json"), SCHEMA.replace("\"3\"", "\"30\"")).unwrap();
     assert!(create(at, "again.budget", "lungs", &["--epsilon", "1"], 4).contains("schema.json: hba1c"));
     assert!(!at.join("again.budget").exists());
-    assert_eq!(size(at), 1, "one budget is in the log");
+    assert_eq!(size(at), 2, "one budget and its schema are in the log");
     // The folder can be moved: a log beside the file is found beside it.
     fs::create_dir(at.join("moved")).unwrap();
     for file in ["events.log", "heart.budget"] {

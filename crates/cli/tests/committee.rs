@@ -172,9 +172,9 @@ fn members_on_three_hosts_make_a_key_renew_it_and_hand_it_on() {
     }
     let end = hosts.finish(1, "b1", &[]);
     assert_eq!((&end["key"], &end["epoch"]), (&ends[0]["key"], &Value::from(1)));
-    assert_eq!(end["destroyed"], Value::Null);
+    assert_eq!(end["destroyed"], serde_json::json!([]));
     assert_eq!(
-        hosts.finish(2, "b1", &["--retire"])["destroyed"],
+        hosts.finish(2, "b1", &["--retire"])["destroyed"][0],
         share.parent().unwrap().strip_prefix(hosts.at(2)).unwrap().to_str().unwrap()
     );
     assert!(!share.exists());
@@ -271,7 +271,9 @@ fn the_silent_are_left_out_only_if_the_convenor_says_so_and_too_few_cannot_end_a
     hosts.deal(1, "b", 0);
     let one = snapshot(&hosts.at(1).join("b"));
     assert_ne!(nothing, one);
-    assert!(hosts.close("b", &["--without-silent"], 3).contains("1 members have spoken and 2 are needed"));
+    assert!(
+        hosts.close("b", &["--without-silent"], 3).contains("too few members have spoken, 1 of the 2 that are needed")
+    );
     hosts.deal(2, "b", 0);
     hosts.exchange("b");
     let two = snapshot(&hosts.at(1).join("b"));
@@ -480,7 +482,7 @@ fn enough_guardians_open_a_file_for_a_new_identity_after_the_waiting_time() {
     let (hosts, reader) = guarded("72h");
     let at = hosts.at(1);
     let seen = String::from_utf8(run(&at, &["inspect", "sealed"], 0).stdout).unwrap();
-    assert!(seen.contains("committee") && seen.contains("guardians wait 3d, its owner can veto"), "{seen}");
+    assert!(seen.contains("committee") && seen.contains("guardians wait 72h, its owner can veto"), "{seen}");
     run(&at, &["open", "sealed", "-i", "new.key", "-o", "stolen"], 3);
     hosts.request("new.key");
     // The guardian was told of somebody else.
@@ -495,10 +497,10 @@ fn enough_guardians_open_a_file_for_a_new_identity_after_the_waiting_time() {
     assert_eq!(hosts.verdict()["state"], "waiting");
     let finish =
         |key: &str, code| hosts.recover(1, "finish", &["sealed", "-i", key, "-o", "out", "--rewrap", "re"], code);
-    assert!(finish("new.key", 3).contains("0 guardians have approved rightly and 2 are needed"));
+    assert!(finish("new.key", 3).contains("too few guardians have approved rightly, 0 of the 2 that are needed"));
     hosts.approve(1, &reader, "2027-03-04T00:00:00Z", 0);
     assert!(hosts.approve(1, &reader, "2027-03-05", 0).contains("approved as before"));
-    assert!(finish("new.key", 3).contains("1 guardians have approved rightly"));
+    assert!(finish("new.key", 3).contains("too few guardians have approved rightly, 1 of the 2"));
     hosts.approve(2, &reader, "2027-03-04T00:00:00Z", 0);
     assert!(finish("stranger.key", 3).contains("not the one that asked"));
     assert!(!at.join("out").exists() && !at.join("re").exists());
@@ -618,7 +620,7 @@ fn a_lost_share_is_made_again_and_a_helper_who_says_two_things_is_named() {
     run(&hosts.at(2), &answer, 0);
     hosts.exchange("drill");
     let conclude = ["recover", "rehearse", "conclude", "drill", "--set", "b", "--json"];
-    assert!(says(&hosts.at(1), &conclude, 3).contains("1 members answered rightly and 2 are needed"));
+    assert!(says(&hosts.at(1), &conclude, 3).contains("too few members answered rightly, 1 of the 2 that are needed"));
     assert!(!hosts.at(1).join("drill/proof").exists());
     run(&hosts.at(3), &answer, 0);
     run(&hosts.at(3), &answer, 3);
@@ -653,12 +655,158 @@ fn shares_of_two_epochs_open_nothing_together() {
         says(&hosts.at(1), &args, code)
     };
     approve(2);
-    assert!(finish("b", 3).contains("1 guardians have approved rightly"));
-    assert!(finish("c", 3).contains("1 guardians have approved rightly"));
+    assert!(finish("b", 3).contains("too few guardians have approved rightly, 1 of the 2"));
+    assert!(finish("c", 3).contains("too few guardians have approved rightly, 1 of the 2"));
     assert!(!hosts.at(1).join("out").exists());
     approve(3);
     finish("c", 0);
     assert_eq!(fs::read(hosts.at(1).join("out")).unwrap(), b"the record");
+}
+
+/// What a log has recorded, entry by entry.
+fn recorded(at: &Path) -> Vec<Value> {
+    let lines = run(at, &["log", "follow", "events.log", "--no-wait", "--json"], 0).stdout;
+    String::from_utf8(lines).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn kinds(at: &Path) -> Vec<String> {
+    recorded(at).iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_is_said_in_a_recovery_is_in_the_log_before_anybody_sees_it() {
+    let (hosts, reader) = guarded("72h");
+    let at = hosts.at(1);
+    let request = ["recover", "request", "sealed", "case", "--committee", "b/committee.pub", "-i", "new.key", "--log"];
+    // A log that is not there, or full of something else: nothing is said.
+    run(&at, &[&request[..], &["events.log"]].concat(), 1);
+    run(&at, &[&request[..], &["record"]].concat(), 4);
+    assert!(!at.join("case").exists());
+    for n in 1..=3 {
+        run(&hosts.at(n), &["log", "init", "events.log"], 0);
+    }
+    let said = says(&at, &[&request[..], &["events.log"]].concat(), 0);
+    assert!(said.contains("recorded   entry 0"), "{said}");
+    hosts.exchange("case");
+    let approve = |n: usize, now: &str, code| {
+        let args = ["-i", "me.key", "--state", "state", "--reader", &reader, "--log", "events.log", "--now", now];
+        let said = hosts.recover(n, "approve", &args, code);
+        hosts.exchange("case");
+        said
+    };
+    approve(1, "2027-03-01", 0);
+    approve(2, "2027-03-01", 0);
+    approve(1, "2027-03-03", 3);
+    assert_eq!(kinds(&at), ["recovery-requested", "recovery-noticed"]);
+    approve(1, "2027-03-04", 0);
+    // The same again is one entry, and what an earlier run did not record is recorded now.
+    approve(1, "2027-03-05", 0);
+    assert_eq!(kinds(&at), ["recovery-requested", "recovery-noticed", "recovery-approved"]);
+    fs::remove_file(hosts.at(2).join("events.log")).unwrap();
+    run(&hosts.at(2), &["log", "init", "events.log"], 0);
+    approve(2, "2027-03-04", 0);
+    assert_eq!(kinds(&hosts.at(2)), ["recovery-noticed", "recovery-approved"]);
+    let finish = ["recover", "finish", "case", "sealed", "--set", "b", "-i", "new.key", "-o", "out", "--log"];
+    run(&at, &[&finish[..], &["absent.log"]].concat(), 1);
+    assert!(!at.join("out").exists() && hosts.files(1, "case", "completion-").is_empty());
+    let json = run(&at, &[&finish[..], &["events.log", "--json"]].concat(), 0).stdout;
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!((&json["recorded"], &json["event"]["kind"]), (&serde_json::json!([3]), &"recovery-completed".into()));
+    // A veto, in the log of whoever objects; it is posted even where the log fails.
+    fs::rename(at.join("case"), at.join("over")).unwrap();
+    fs::remove_dir_all(hosts.folder.path().join("wire/case")).unwrap();
+    run(&at, &[&request[..], &["events.log", "--now", "2027-04-01"]].concat(), 0);
+    run(&at, &["recover", "veto", "case", "--set", "b", "-i", "patient.key", "--log", "absent.log"], 1);
+    assert_eq!(hosts.files(1, "case", "veto-").len(), 1);
+    run(&at, &["recover", "veto", "case", "--set", "b", "-i", "patient.key", "--log", "events.log"], 0);
+    assert_eq!(kinds(&at)[3..], ["recovery-completed", "recovery-requested", "recovery-vetoed"]);
+    // All under the name of the key, and of nobody.
+    let entries = recorded(&at);
+    assert!(entries.iter().all(|e| e["committee"] == entries[0]["committee"] && e["actor"] == entries[0]["actor"]));
+    let bytes = fs::read(at.join("events.log")).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains(&reader));
+    run(&at, &["log", "verify", "events.log"], 0);
+}
+
+#[test]
+fn what_a_run_and_a_repair_came_to_is_in_the_log() {
+    let hosts = Hosts::new(3);
+    let board = "b";
+    hosts.new_board(board, &[1, 2, 3], "2");
+    hosts.round(board, &[1, 2, 3]);
+    // Member 3 deals twice, from a copy of its machine.
+    copy(&hosts.at(3), &hosts.folder.path().join("h9"));
+    for n in [1, 2, 3, 9] {
+        hosts.deal(n, board, 0);
+    }
+    copy(&hosts.at(9).join(board), &hosts.folder.path().join("wire").join(board));
+    hosts.exchange(board);
+    hosts.close(board, &[], 0);
+    hosts.round(board, &[1, 2, 3]);
+    run(&hosts.at(1), &["log", "init", "events.log"], 0);
+    for _ in 0..2 {
+        let end = hosts.finish(1, board, &["--log", "events.log"]);
+        assert_eq!(end["recorded"], serde_json::json!([0, 1]));
+    }
+    (2..=3).for_each(|n| drop(hosts.finish(n, board, &[])));
+    assert_eq!(kinds(&hosts.at(1)), ["formed", "accused"]);
+
+    fs::remove_file(hosts.at(1).join("state").join(share_of(&hosts, 1)).join("share")).unwrap();
+    let repair = |n: usize, more: &[&str]| {
+        let base = ["committee", "repair", "mend", "--set", board, "-i", "me.key", "--state", "state"];
+        run(&hosts.at(n), &[&base[..], more].concat(), 0);
+        hosts.exchange("mend");
+    };
+    repair(1, &["--helper", "2", "--helper", "3"]);
+    for n in [2, 3, 2, 3] {
+        repair(n, &[]);
+    }
+    repair(1, &["--log", "events.log"]);
+    assert_eq!(kinds(&hosts.at(1)), ["formed", "accused", "repaired"]);
+
+    run(&hosts.at(1), &["committee", "refresh", board, "c"], 0);
+    hosts.exchange("c");
+    (0..3).for_each(|_| hosts.round("c", &[1, 2, 3]));
+    let end = hosts.finish(1, "c", &["--retire", "--log", "events.log"]);
+    assert_eq!(kinds(&hosts.at(1)), ["formed", "accused", "repaired", "refreshed"]);
+    // The repaired share and the key of the epoch, which could make it again, are both gone.
+    assert_eq!(end["destroyed"].as_array().unwrap().len(), 2);
+    let left: Vec<_> = fs::read_dir(hosts.at(1).join("state")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, [end["session"].as_str().unwrap()]);
+    let again = hosts.finish(1, "c", &["--retire"]);
+    assert_eq!(again["destroyed"], serde_json::json!([]));
+}
+
+/// The folder that holds a member's only share.
+fn share_of(hosts: &Hosts, n: usize) -> String {
+    let all: Vec<_> = snapshot(&hosts.at(n).join("state")).into_iter().filter(|(p, _)| p.ends_with("share")).collect();
+    assert_eq!(all.len(), 1);
+    all[0].0.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_door_of_the_lost_identity_goes_when_asked() {
+    let (hosts, reader) = guarded("0s");
+    let at = hosts.at(1);
+    let door = ["--committee", "b/committee.pub", "--owner", "patient.key.pub", "--delay", "0s"];
+    run(&at, &[&["seal", "record", "-o", "own", "--to", "patient.key.pub"], &door[..]].concat(), 0);
+    fs::rename(at.join("own"), at.join("sealed")).unwrap();
+    run(&at, &["open", "sealed", "-i", "patient.key", "-o", "before"], 0);
+    hosts.request("new.key");
+    hosts.approve(1, &reader, "2027-03-01", 0);
+    hosts.approve(2, &reader, "2027-03-01", 0);
+    let finish = |more: &[&str], code| hosts.recover(1, "finish", &[&["sealed", "-i", "new.key"], more].concat(), code);
+    finish(&["-o", "out", "--drop", "0"], 2);
+    assert!(finish(&["--rewrap", "re", "--drop", "2"], 2).contains("there is no door 2: the file has 2"));
+    assert!(!at.join("re").exists() && !at.join("out").exists());
+    finish(&["--rewrap", "kept"], 0);
+    run(&at, &["open", "kept", "-i", "patient.key", "-o", "still"], 0);
+    finish(&["--rewrap", "re", "--drop", "0", "--drop-kind", "committee"], 0);
+    run(&at, &["open", "re", "-i", "patient.key", "-o", "no"], 3);
+    run(&at, &["open", "re", "-i", "new.key", "-o", "again"], 0);
+    assert_eq!(fs::read(at.join("again")).unwrap(), b"the record");
+    let seen: Value = serde_json::from_slice(&run(&at, &["inspect", "re", "--json"], 0).stdout).unwrap();
+    assert_eq!(seen["doors"].as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -687,5 +835,5 @@ fn the_tour_loses_a_key_and_gets_it_back() {
         assert!(text.contains(&format!(r#""name":"{step}","ok":true"#)), "{step}: {text}");
     }
     let seen = String::from_utf8(run(at, &["inspect", "out/guarded/one.sealed"], 0).stdout).unwrap();
-    assert!(seen.contains("guardians wait 3d, its owner can veto"), "{seen}");
+    assert!(seen.contains("guardians wait 72h, its owner can veto"), "{seen}");
 }

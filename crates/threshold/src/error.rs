@@ -118,7 +118,9 @@ pub enum ProtocolError {
     #[error("the copy of the message of {0} is damaged, its signature does not verify: fetch it again")]
     Damaged(Culprit),
     /// Too few honest members took part.
-    #[error("{found} members took part honestly and {needed} are needed: start again without those accused or silent")]
+    #[error(
+        "too few members took part honestly, {found} of the {needed} that are needed: start again without those accused or silent"
+    )]
     TooFew {
         /// How many did.
         found: usize,
@@ -174,7 +176,9 @@ pub enum ProtocolError {
     #[error("the message of {0} answers other messages than those here: compare the boards")]
     OtherBoard(Culprit),
     /// Too few members answered a rehearsal rightly.
-    #[error("{found} members answered rightly and {needed} are needed: have the shares of the others repaired")]
+    #[error(
+        "too few members answered rightly, {found} of the {needed} that are needed: have the shares of the others repaired"
+    )]
     TooFewAnswers {
         /// How many did.
         found: usize,

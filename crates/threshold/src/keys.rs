@@ -174,6 +174,12 @@ impl PublicKeySet {
         &self.key
     }
 
+    /// The run that made it.
+    #[must_use]
+    pub const fn session(&self) -> Session {
+        self.session
+    }
+
     /// The hash over everything that the protocol depended on.
     #[must_use]
     pub const fn transcript(&self) -> &[u8; 32] {

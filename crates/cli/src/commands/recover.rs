@@ -4,6 +4,7 @@
 use crate::commands::committee::board::{PassedOver, hex, listing, post_at, short};
 use crate::commands::committee::read_set;
 use crate::commands::committee::state::State;
+use crate::commands::log::{LogArg, Recorder, with_entries};
 use crate::failure::{Failure, Kind};
 use crate::files::{
     Input, Output, PassphraseSource, read_armored, read_identity, read_object, read_public, refuse_existing,
@@ -49,12 +50,13 @@ impl FromStr for Delay {
 
 impl fmt::Display for Delay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Waiting times are talked of in hours below a week.
         let seconds = self.0.as_secs();
-        match [(86_400, "d"), (3600, "h"), (60, "m")]
+        match [(86_400, "d", 7), (3600, "h", 1), (60, "m", 1)]
             .into_iter()
-            .find(|(n, _)| seconds > 0 && seconds.is_multiple_of(*n))
+            .find(|(n, _, least)| seconds >= n * least && seconds.is_multiple_of(*n))
         {
-            Some((n, unit)) => write!(f, "{}{unit}", seconds / n),
+            Some((n, unit, _)) => write!(f, "{}{unit}", seconds / n),
             None => write!(f, "{seconds}s"),
         }
     }
@@ -139,6 +141,8 @@ pub(crate) struct Request {
     identity: PathBuf,
     #[command(flatten)]
     passphrase: PassphraseSource,
+    #[command(flatten)]
+    log: LogArg,
 }
 
 /// Where the request and the committee are.
@@ -171,6 +175,8 @@ pub(crate) struct Approve {
     reader: String,
     #[command(flatten)]
     passphrase: PassphraseSource,
+    #[command(flatten)]
+    log: LogArg,
 }
 
 /// `recover veto`.
@@ -183,9 +189,14 @@ pub(crate) struct Veto {
     identity: PathBuf,
     #[command(flatten)]
     passphrase: PassphraseSource,
+    #[command(flatten)]
+    log: LogArg,
 }
 
 /// `recover finish`.
+///
+/// The guardians' door still names the lost identity as the one that can veto: give the file a new one with
+/// `rewrap --drop-kind committee --committee PUB --owner PUB`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("result").required(true).multiple(true).args(["out", "rewrap"]))]
 pub(crate) struct Finish {
@@ -202,8 +213,17 @@ pub(crate) struct Finish {
     /// Where the sealed file goes with a door for the new identity, its content untouched
     #[arg(long, value_name = "FILE")]
     rewrap: Option<PathBuf>,
+    /// Drop the door of this number from it, as `inspect` counts them: that of the lost identity. What its holder has read, and
+    /// older copies of the file, stay what they are
+    #[arg(long, value_name = "N", requires = "rewrap")]
+    drop: Vec<usize>,
+    /// Drop all doors of this kind from it, as `inspect` names them
+    #[arg(long, value_name = "KIND", requires = "rewrap")]
+    drop_kind: Vec<String>,
     #[command(flatten)]
     passphrase: PassphraseSource,
+    #[command(flatten)]
+    log: LogArg,
 }
 
 /// `recover verify`.
@@ -369,6 +389,17 @@ impl Case {
     }
 }
 
+/// Records a statement in the log, if there is one.
+fn record<T: Statement>(
+    recorder: &Recorder,
+    global: &Global,
+    key: [u8; 32],
+    statement: &Signed<T>,
+) -> Result<Option<u64>, Failure> {
+    let event = statement.event();
+    recorder.committee(global, key, event.kind, &event.body)
+}
+
 /// A statement as a log can record it.
 fn event_json<T: Statement>(statement: &Signed<T>) -> Value {
     let event = statement.event();
@@ -385,9 +416,10 @@ impl Request {
         let wish = recovery::request(&key, &context, &stanzas, &identity, global.now())?;
         let path = self.case.join("request");
         refuse_existing(&path)?;
+        let recorded = record(&self.log.open()?, global, key.id(), &wish)?;
         post_at(&path, &wish)?;
         let reader = identity.public().fingerprint();
-        let text = format!(
+        let mut text = format!(
             "{}: recovery {}\nreader     {reader}: tell it to the guardians yourself",
             path.display(),
             short(wish.digest())
@@ -395,6 +427,7 @@ impl Request {
         let json = json!({
             "posted": path, "recovery": hex(wish.digest()), "reader": reader, "event": event_json(&wish),
         });
+        let json = with_entries(json, &mut text, &[recorded]);
         global.report(false, &json, &text);
         Ok(())
     }
@@ -411,6 +444,7 @@ impl Approve {
         let identity = read_identity(&self.identity, &self.passphrase)?;
         let me = set.committee().find(identity.public()).ok_or(RecoveryError::NotAGuardian)?;
         let share = State::new(&self.state).demand_share(&set)?;
+        let (recorder, key) = (self.log.open()?, set.key().id());
         let said = Statements::read(&self.case.case, &recovery, &set)?;
         if let Some(veto) = said.vetoes.first() {
             return Err(RecoveryError::Vetoed { at: veto.content().at() }.into());
@@ -422,13 +456,15 @@ impl Approve {
         let Some(notice) = seen.or(fresh.as_ref()) else { return Err(RecoveryError::NotAGuardian.into()) };
         let until = recovery.until(notice);
         if let Some(fresh) = fresh.as_ref().filter(|_| now < until) {
+            let recorded = record(&recorder, global, key, fresh)?;
             let path = self.case.post("notice", fresh)?;
-            let text =
+            let mut text =
                 format!("{}: seen; tell the owner, and approve after {until}\n{}", path.display(), said.remarks());
             let json = json!({
                 "did": "noticed", "posted": path, "until": until.to_string(), "event": event_json(fresh),
                 "passed_over": said.passed_over(),
             });
+            let json = with_entries(json, &mut text, &[recorded]);
             global.report(false, &json, text.trim_end());
             return Ok(());
         }
@@ -440,15 +476,18 @@ impl Approve {
                 (recovery.approve(&share, &identity, notice, &said.vetoes, now, rng)?, false)
             }
         };
+        let recorded = [record(&recorder, global, key, notice)?, record(&recorder, global, key, &approval)?];
         if let Some(fresh) = &fresh {
             self.case.post("notice", fresh)?;
         }
         let path = self.case.post("approval", &approval)?;
-        let text = format!("{}: approved{}\n{}", path.display(), if again { " as before" } else { "" }, said.remarks());
+        let mut text =
+            format!("{}: approved{}\n{}", path.display(), if again { " as before" } else { "" }, said.remarks());
         let json = json!({
             "did": "approved", "again": again, "posted": path, "event": event_json(&approval),
             "passed_over": said.passed_over(),
         });
+        let json = with_entries(json, &mut text, &recorded);
         global.report(false, &json, text.trim_end());
         Ok(())
     }
@@ -460,9 +499,12 @@ impl Veto {
         let recovery = Recovery::new(&set, &wish)?;
         let identity = read_identity(&self.identity, &self.passphrase)?;
         let veto = recovery.veto(&identity, global.now())?;
+        // An objection never waits for a log: it is posted first.
         let path = self.case.post("veto", &veto)?;
-        let text = format!("{}: vetoed; see that it reaches every guardian", path.display());
-        global.report(false, &json!({ "did": "vetoed", "posted": path, "event": event_json(&veto) }), &text);
+        let recorded = record(&self.log.open()?, global, set.key().id(), &veto)?;
+        let mut text = format!("{}: vetoed; see that it reaches every guardian", path.display());
+        let json = json!({ "did": "vetoed", "posted": path, "event": event_json(&veto) });
+        global.report(false, &with_entries(json, &mut text, &[recorded]), &text);
         Ok(())
     }
 }
@@ -473,6 +515,7 @@ impl Finish {
         let recovery = Recovery::new(&set, &wish)?;
         let identity: Identity = read_identity(&self.identity, &self.passphrase)?;
         let said = Statements::read(&self.case.case, &recovery, &set)?;
+        let recorder = self.log.open()?;
         let opener = recovery.finish(&said.approvals, &identity)?;
         let completion = recovery.complete(&said.approvals, &identity, global.now())?;
         for path in self.out.iter().chain(&self.rewrap) {
@@ -484,9 +527,20 @@ impl Finish {
         if let Some(path) = &self.rewrap {
             let mut out =
                 AtomicFile::options().keep_existing(true).create(path).map_err(|e| Failure::from(e).at(path))?;
+            let mut change = Rewrap::new().to(identity.public());
+            let (_, doors) =
+                read_doors(&mut Input::open(Some(&self.file), global)?).map_err(|e| Failure::from(e).at(&self.file))?;
+            for index in &self.drop {
+                if *index >= doors.len() {
+                    return Err(Failure::usage(format!("there is no door {index}: the file has {}", doors.len())));
+                }
+                change = change.drop_index(*index);
+            }
+            for kind in &self.drop_kind {
+                change = change.drop_where(move |_, stanza| stanza.kind.as_str() == kind);
+            }
             let mut input = Input::open(Some(&self.file), global)?;
-            let rng = &mut mediveil_rng::system();
-            Rewrap::new().to(identity.public()).run(&mut input, &mut out, &[&opener], rng)?;
+            change.run(&mut input, &mut out, &[&opener], &mut mediveil_rng::system())?;
             outputs.push((path, out));
         }
         if let Some(path) = &self.out {
@@ -496,14 +550,17 @@ impl Finish {
             OpenReader::new(input, &[&opener]).map_err(at)?.copy_to(&mut out).map_err(at)?;
             outputs.push((path, out));
         }
+        // In the log before the content is anywhere.
+        let recorded = record(&recorder, global, set.key().id(), &completion)?;
         for (path, out) in outputs {
             Output::File(Box::new(out)).commit().map_err(|e| e.at(path))?;
         }
         let path = self.case.post("completion", &completion)?;
-        let text = format!("{}: the file is open for {}", path.display(), identity.public().fingerprint());
+        let mut text = format!("{}: the file is open for {}", path.display(), identity.public().fingerprint());
         let json = json!({
             "did": "finished", "posted": path, "out": self.out, "rewrap": self.rewrap, "event": event_json(&completion),
         });
+        let json = with_entries(json, &mut text, &[recorded]);
         global.report(false, &json, &text);
         Ok(())
     }
@@ -643,10 +700,11 @@ mod tests {
 
     #[test]
     fn delays_read_and_print_alike() {
-        for text in ["90s", "30m", "72s", "5h", "7d", "0s"] {
+        for text in ["90s", "30m", "72s", "5h", "72h", "7d", "14d", "0s"] {
             assert_eq!(text.parse::<Delay>().map(|d| d.to_string()).as_deref(), Ok(text));
         }
-        assert_eq!("72h".parse(), Ok(Delay(Duration::from_secs(72 * 3600))));
+        assert_eq!("3d".parse(), Ok(Delay(Duration::from_secs(72 * 3600))));
+        assert_eq!(Delay(Duration::from_secs(7 * 86_400 + 3600)).to_string(), "169h");
         for bad in ["", "3", "h", "-3h", "1.5h", "99999d", "3 h", "3w", "4294967296s"] {
             assert!(bad.parse::<Delay>().is_err(), "{bad}");
         }

@@ -72,7 +72,7 @@ impl Rewrap {
         let mut out = Output::create(Some(&self.out), true)?;
         let doors = change.run(&mut input, &mut out, &openers, &mut mediveil_rng::system())?;
         out.commit()?;
-        let text = format!("{}: {doors} doors now", self.out.display());
+        let text = format!("{}: {doors} {} now", self.out.display(), if doors == 1 { "door" } else { "doors" });
         global.report(false, &json!({ "doors": doors }), &text);
         Ok(())
     }

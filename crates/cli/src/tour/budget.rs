@@ -128,6 +128,7 @@ fn create(world: &mut World, figures: &mut Figures) -> Result<String, Failure> {
         std::fs::remove_file(&file).map_err(|e| Failure::from(e).at(&file))?;
     }
     BudgetFile::new(&file, log.log.path(), "the tour's cohort", data_set, log.actor(), schema)?.write(&file)?;
+    budget.declare_schema(table.schema(), world.now)?;
     figures.set("cap_epsilon", 1.0);
     let line = format!("epsilon 1 for the table {}", csv.file_name().map(|n| n.to_string_lossy()).unwrap_or_default());
     world.cohort = Some(Cohort { budget, file, csv, table, asked: Vec::new() });

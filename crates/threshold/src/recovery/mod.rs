@@ -88,7 +88,7 @@ pub enum RecoveryError {
     #[error("the share cannot be sealed for the new identity")]
     Sealing,
     /// Not enough right approvals under one key set.
-    #[error("{found} guardians have approved rightly and {needed} are needed{}", blame(.wrong))]
+    #[error("too few guardians have approved rightly, {found} of the {needed} that are needed{}", blame(.wrong))]
     TooFew {
         /// How many right ones there are.
         found: usize,

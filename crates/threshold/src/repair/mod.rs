@@ -117,6 +117,12 @@ pub struct Repair<'a> {
 }
 
 impl<'a> Repair<'a> {
+    /// The key set whose share is made again.
+    #[must_use]
+    pub const fn set(&self) -> &'a PublicKeySet {
+        self.set
+    }
+
     /// Checks a request for this committee in this epoch.
     ///
     /// # Errors

@@ -24,7 +24,9 @@ pub(crate) fn stores() -> Result<(), String> {
             return Ok(());
         }
     };
-    for (package, which) in [("mediveil-ledger", ["--tests"]), ("mediveil-dp", ["--tests"])] {
+    let suites: [(&str, &[&str]); 3] =
+        [("mediveil-ledger", &["--tests"]), ("mediveil-dp", &["--tests"]), ("mediveil-cli", &["--test", "postgres"])];
+    for (package, which) in suites {
         let mut test = cargo(&["test", "--locked", "--package", package, "--features", "postgres"]);
         let title = format!("{package} on {}", server.version);
         step(&title, test.args(which).env("MEDIVEIL_TEST_POSTGRES", server.address()))?;

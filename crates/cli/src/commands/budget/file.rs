@@ -1,6 +1,6 @@
 //! The file that names a budget, and the amounts and queries of the command line.
 
-use crate::commands::log::{open, open_for_writing};
+use crate::commands::log::{is_address, open, open_for_writing};
 use crate::failure::{Failure, Kind};
 use crate::files::read_small;
 use clap::Args;
@@ -55,6 +55,9 @@ impl BudgetFile {
         owner: Actor,
         schema: Schema,
     ) -> Result<Self, Failure> {
+        if is_address(log) {
+            return Ok(Self { name: name.to_owned(), data_set, owner, schema, log: log.to_owned() });
+        }
         // A log beside the file stays beside it when both are moved; any other is named in full.
         let folder = |p: &Path| match p.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.canonicalize(),
@@ -70,15 +73,25 @@ impl BudgetFile {
         hex(&self.data_set)
     }
 
-    pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
+    fn text(&self) -> Result<String, Failure> {
         let schema: Value =
             serde_json::from_str(&self.schema.to_json()).map_err(|e| Failure::new(Kind::Failed, e.to_string()))?;
         let json = json!({
             "mediveil_budget": 1, "name": self.name, "log": self.log.display().to_string(),
             "data_set": self.data_set_hex(), "owner": self.owner.to_string(), "schema": schema,
         });
+        Ok(format!("{json:#}\n"))
+    }
+
+    /// Writes the file over the one that is there.
+    pub(super) fn replace(&self, path: &Path) -> Result<(), Failure> {
+        AtomicFile::options().write(path, self.text()?.as_bytes()).map_err(|e| Failure::from(e).at(path))
+    }
+
+    /// Writes a new file.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
         let options = AtomicFile::options().keep_existing(true);
-        options.write(path, format!("{json:#}\n").as_bytes()).map_err(|e| match e.kind() {
+        options.write(path, self.text()?.as_bytes()).map_err(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => Failure::new(Kind::Refused, "exists; choose another name").at(path),
             _ => Failure::from(e).at(path),
         })
@@ -106,7 +119,10 @@ impl BudgetFile {
 
     /// Where the log is, when this file is at `path`.
     pub(super) fn log_path(&self, path: &Path) -> PathBuf {
-        path.parent().map_or_else(|| self.log.clone(), |folder| folder.join(&self.log))
+        match path.parent() {
+            Some(folder) if !is_address(&self.log) => folder.join(&self.log),
+            _ => self.log.clone(),
+        }
     }
 
     /// The file at `path` and the budget that it names.
@@ -115,6 +131,11 @@ impl BudgetFile {
         let log = file.log_path(path);
         let log = if writing { open_for_writing(&log)? } else { open(&log)? };
         let budget = Budget::open(&log, &file.data_set, file.owner)?;
+        if !budget.knows_schema(&file.schema)? {
+            let why = "its schema is not one that was declared in the log: it was changed, or it is of a later version of the data, \
+                       to be declared with `budget schema`";
+            return Err(Failure::new(Kind::Damaged, why).at(path));
+        }
         Ok((file, budget))
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum BudgetCommand {
     Create(Create),
     /// Cap what one researcher, project or purpose may spend beneath the budget
     Quota(Quota),
+    /// Declare the schema of a later version of the data
+    Schema(DeclareSchema),
     /// Show a budget's terms, what is spent and what remains
     Show(Show),
     /// Show what queries would cost and how far their answers would stray; touches nothing
@@ -49,6 +51,7 @@ impl BudgetCommand {
         match self {
             Self::Create(c) => c.run(global),
             Self::Quota(c) => c.run(global),
+            Self::Schema(c) => c.run(global),
             Self::Show(c) => c.run(global),
             Self::Preview(c) => c.run(global),
             Self::Query(c) => c.run(global),
@@ -147,16 +150,52 @@ impl Create {
         let file = BudgetFile::new(&self.file, &self.log, &self.data_set, data_set, owner, schema)?;
         // The file first: a budget never exists without it; and away with it if there is no budget.
         file.write(&self.file)?;
-        if let Err(refused) = Budget::create(&log, terms, owner, global.now()) {
-            std::fs::remove_file(&self.file)?;
-            return Err(refused.into());
-        }
+        let budget = match Budget::create(&log, terms, owner, global.now()) {
+            Ok(budget) => budget,
+            Err(refused) => {
+                std::fs::remove_file(&self.file)?;
+                return Err(refused.into());
+            }
+        };
+        budget.declare_schema(&file.schema, global.now())?;
         let id = file.data_set_hex();
         let (path, cap) = (self.file.display().to_string(), terms.cap);
         let json = json!({ "file": path, "data_set": id, "cap": cost_json(&cap), "per_record": self.per_record });
         let each = if self.per_record { " for each patient" } else { "" };
         let text = format!("{path}: a budget of {cap}{each} for the life of data set {}", short(&id));
         global.report(false, &json, &text);
+        Ok(())
+    }
+}
+
+/// `budget schema`.
+///
+/// The log binds a budget's file to the schemas that were declared: with one that was changed behind the log, such as wider bounds,
+/// nothing is planned. Who may declare one is whoever may write the log.
+#[derive(Debug, Args)]
+pub(crate) struct DeclareSchema {
+    /// The budget's file; from now on it has this schema
+    file: PathBuf,
+    /// What the columns of the later version can hold
+    #[arg(long, value_name = "FILE")]
+    schema: PathBuf,
+}
+
+impl DeclareSchema {
+    fn run(&self, global: &Global) -> Result<(), Failure> {
+        let schema = Schema::from_json(&read_text(&self.schema)?).map_err(|e| Failure::from(e).at(&self.schema))?;
+        let mut file = BudgetFile::read(&self.file)?;
+        let log = open_for_writing(&file.log_path(&self.file))?;
+        let budget = Budget::open(&log, &file.data_set, file.owner)?;
+        budget.declare_schema(&schema, global.now())?;
+        file.schema = schema;
+        file.replace(&self.file)?;
+        let path = self.file.display();
+        global.report(
+            false,
+            &json!({ "file": path.to_string() }),
+            &format!("{path}: another schema, declared in the log"),
+        );
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `mediveil committee`: a key that several people hold together, by files that they exchange.
 
 pub(crate) mod board;
+mod record;
 mod repair;
 mod rounds;
 mod setup;

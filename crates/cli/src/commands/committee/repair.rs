@@ -2,7 +2,8 @@
 
 use super::board::{PassedOver, listing, post_at, short};
 use super::state::State;
-use super::{accusation_json, accusation_lines, read_set};
+use super::{accusation_json, accusation_lines, read_set, record};
+use crate::commands::log::{LogArg, Recorder, with_entries};
 use crate::failure::{Failure, Kind};
 use crate::files::{PassphraseSource, read_identity, read_object};
 use crate::global::Global;
@@ -38,6 +39,8 @@ pub(crate) struct Repair {
     helper: Vec<u16>,
     #[command(flatten)]
     passphrase: PassphraseSource,
+    #[command(flatten)]
+    log: LogArg,
 }
 
 /// What lies in the directory of a repair.
@@ -89,11 +92,12 @@ struct Done {
     share: Option<PathBuf>,
     accusations: Vec<mediveil_threshold::Accusation>,
     dead: Option<Failure>,
+    recorded: Vec<Option<u64>>,
 }
 
 impl Done {
     fn posted(what: &'static str, posted: PathBuf) -> Self {
-        Self { what, posted, share: None, accusations: Vec::new(), dead: None }
+        Self { what, posted, share: None, accusations: Vec::new(), dead: None, recorded: Vec::new() }
     }
 }
 
@@ -103,11 +107,12 @@ impl Repair {
         let identity = read_identity(&self.identity, &self.passphrase)?;
         let state = State::new(&self.state);
         let me = set.committee().find(identity.public()).ok_or(ProtocolError::NotAMember)?;
+        let recorder = self.log.open()?;
         let done = if self.case.join("request").exists() {
             let files = Files::read(&self.case)?;
             let case = Case::new(&set, &files.request)?;
             if case.member() == me {
-                self.take(global, &set, &case, &files, &identity, &state)?
+                self.take(global, &recorder, &case, &files, &identity, &state)?
             } else {
                 self.help(&set, &case, &files, &identity, &state, me)?
             }
@@ -124,6 +129,7 @@ impl Repair {
         let json = json!({
             "did": done.what, "posted": done.posted, "share": done.share, "accusations": accusations,
         });
+        let json = with_entries(json, &mut text, &done.recorded);
         global.report(false, &json, text.trim_end());
         done.dead.map_or(Ok(()), Err)
     }
@@ -176,7 +182,7 @@ impl Repair {
     fn take(
         &self,
         global: &Global,
-        set: &PublicKeySet,
+        recorder: &Recorder,
         case: &Case<'_>,
         files: &Files,
         identity: &Identity,
@@ -189,7 +195,9 @@ impl Repair {
         let splits = splits(case, files)?;
         let (share, closing) =
             splits.finish(&lost, identity, &files.sums, global.now(), &mut mediveil_rng::system()).map_err(waiting)?;
-        let verdict = Transcript::new(&files.request, &files.splits, &files.sums, Some(&closing)).audit(set)?;
+        let verdict = Transcript::new(&files.request, &files.splits, &files.sums, Some(&closing)).audit(case.set())?;
+        let set = case.set();
+        let recorded = record::repair(recorder, global, set, closing.digest(), share.is_some(), &verdict.accusations)?;
         let kept = share.as_ref().map(|share| state.keep(&folder, "share", share)).transpose()?;
         let posted = self.post("closing", &closing)?;
         state.forget(&folder, "lost")?;
@@ -200,7 +208,7 @@ impl Repair {
             )
         });
         let what = if kept.is_some() { "repaired" } else { "failed" };
-        Ok(Done { what, posted, share: kept, accusations: verdict.accusations, dead })
+        Ok(Done { what, posted, share: kept, accusations: verdict.accusations, dead, recorded })
     }
 
     fn post<T: Content>(&self, what: &str, message: &Signed<T>) -> Result<PathBuf, Failure>

@@ -2,7 +2,8 @@
 
 use super::board::{PassedOver, Round, Run, hex, short};
 use super::state::{State, destroy};
-use super::{accusation_json, accusation_lines};
+use super::{accusation_json, accusation_lines, record};
+use crate::commands::log::{LogArg, with_entries};
 use crate::failure::{Failure, Kind};
 use crate::files::{PassphraseSource, read_identity};
 use crate::global::Global;
@@ -61,9 +62,12 @@ pub(crate) struct Finish {
     /// The directory with what this member keeps for itself: the share goes there. Without it only the public part is done
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Destroy this member's share and key of the epoch before, for good. Copies elsewhere are yours to find
+    /// Destroy this member's share and key of the epoch before, for good, with what a repair left. Copies elsewhere are yours to
+    /// find
     #[arg(long, requires = "state")]
     retire: bool,
+    #[command(flatten)]
+    log: LogArg,
 }
 
 /// Accusations and files that do not count, for reports.
@@ -221,7 +225,7 @@ impl Close {
         let silent = round.silent(&run.plan);
         let spoke = usize::from(T::authors(&run.plan).size()).saturating_sub(silent.len());
         if spoke < usize::from(needed) {
-            let why = format!("{spoke} members have spoken and {needed} are needed: wait for more");
+            let why = format!("too few members have spoken, {spoke} of the {needed} that are needed: wait for more");
             return Err(Failure::new(Kind::Refused, why));
         }
         if !silent.is_empty() && !self.without_silent {
@@ -241,18 +245,20 @@ impl Finish {
         let state = self.state.as_deref().map(State::new);
         // Everything is settled before anything is written.
         let before = match (&state, run.plan.from()) {
-            (Some(state), Some(from)) => state.share_of(from)?.map(|(_, folder)| folder),
-            _ => None,
+            (Some(state), Some(from)) => state.folders_of(from)?,
+            _ => Vec::new(),
         };
+        let recorder = self.log.open()?;
         let share = match &state {
             None => None,
             Some(state) => match state.enrolled(&run.session())? {
                 Some(enrolled) => Some(outcome.recover(&dealings, &enrolled, &mut mediveil_rng::system())?),
                 // Who leaves the committee has nothing to take, and something to destroy.
-                None if before.is_some() => None,
+                None if !before.is_empty() => None,
                 None => return Err(ProtocolError::NotEnrolled.into()),
             },
         };
+        let recorded = record::run(&recorder, global, &run.plan, &outcome)?;
         run.publish("committee.pub", set.key())?;
         run.publish("key-set", set)?;
         if let Some(transcript) = run.transcript() {
@@ -262,8 +268,8 @@ impl Finish {
             (Some(state), Some(share)) => Some(state.keep_share(&run.session(), share, set)?),
             _ => None,
         };
-        let retired = before.as_ref().filter(|_| self.retire);
-        if let Some(folder) = retired {
+        let (retired, left) = if self.retire { (before, Vec::new()) } else { (Vec::new(), before) };
+        for folder in &retired {
             destroy(folder)?;
         }
         let (accusations, passed_over, remarks) = remarks(&run, &outcome.accusations);
@@ -273,21 +279,19 @@ impl Finish {
         if let (Some(path), Some(share)) = (&kept, &share) {
             text.push_str(&format!("share      of member {} in {}\n", share.member(), path.display()));
         }
-        match (&before, retired) {
-            (_, Some(folder)) => text.push_str(&format!("destroyed  {}\n", folder.display())),
-            (Some(folder), None) => {
-                let folder = folder.display();
-                text.push_str(&format!(
-                    "the share of the epoch before is still in {folder}: destroy it with --retire\n"
-                ));
-            }
-            _ => {}
+        for folder in &retired {
+            text.push_str(&format!("destroyed  {}\n", folder.display()));
+        }
+        for folder in &left {
+            let folder = folder.display();
+            text.push_str(&format!("the epoch before is still in {folder}: destroy it with --retire\n"));
         }
         let json = json!({
             "key": hex(&set.key().id()), "epoch": set.epoch(), "transcript": hex(set.transcript()),
             "session": short(run.session().as_bytes()), "dealers": outcome.dealers().iter().map(|d| d.get()).collect::<Vec<_>>(),
             "accusations": accusations, "passed_over": passed_over, "share": kept, "destroyed": retired,
         });
+        let json = with_entries(json, &mut text, &recorded);
         global.report(false, &json, text.trim_end());
         Ok(())
     }

@@ -4,9 +4,11 @@
 //! state/8d1f.../enrolled   the key of the epoch: with it and the board the share can be made again
 //! state/8d1f.../said-0     what this member said in each round, so that it never says two things
 //! state/8d1f.../share      the share, after the end
+//! state/repair-.../share   the share, if it was repaired
 //! ```
 //!
-//! The folder inside is named by the session. It holds all that an epoch leaves; destroying it ends the epoch here.
+//! The folder inside is named by the session. With those of repairs it holds all that an epoch leaves; destroying them ends the
+//! epoch here.
 
 use super::board::short;
 use crate::failure::{Failure, Kind};
@@ -121,21 +123,35 @@ impl State {
         std::fs::remove_file(&path).map_err(|e| Failure::from(e).at(&path))
     }
 
-    /// This member's share of a key set, of whichever session it is.
-    pub(crate) fn share_of(&self, set: &PublicKeySet) -> Result<Option<(KeyShare, PathBuf)>, Failure> {
+    /// This member's share of a key set, from its run or from a repair.
+    fn share_of(&self, set: &PublicKeySet) -> Result<Option<KeyShare>, Failure> {
         for (_, folder) in super::board::listing(&self.path)? {
             if let Some(share) = Self::read::<KeyShare>(&folder.join("share"))?
                 && share.belongs_to(set)
             {
-                return Ok(Some((share, folder)));
+                return Ok(Some(share));
             }
         }
         Ok(None)
     }
 
-    /// The same, and a refusal if there is none.
+    /// Every folder with something of a key set's epoch: the key and the words of the run that made it, whether or not its
+    /// share was taken, and each copy of the share that a repair made.
+    pub(super) fn folders_of(&self, set: &PublicKeySet) -> Result<Vec<PathBuf>, Failure> {
+        let run = self.folder(&set.session());
+        let mut folders = Vec::new();
+        for (_, folder) in super::board::listing(&self.path)? {
+            let share = Self::read::<KeyShare>(&folder.join("share"))?;
+            if folder == run || share.is_some_and(|share| share.belongs_to(set)) {
+                folders.push(folder);
+            }
+        }
+        Ok(folders)
+    }
+
+    /// This member's share of a key set, and a refusal if there is none.
     pub(crate) fn demand_share(&self, set: &PublicKeySet) -> Result<KeyShare, Failure> {
-        self.share_of(set)?.map(|(share, _)| share).ok_or_else(|| {
+        self.share_of(set)?.ok_or_else(|| {
             let why = "holds no share of this key in this epoch: finish the run first, or have the share repaired";
             Failure::new(Kind::Refused, why).at(&self.path)
         })

@@ -5,10 +5,12 @@ mod describe;
 mod export;
 mod follow;
 mod prove;
+mod record;
 mod verify;
 
 pub(crate) use append::sealed_file;
 pub(crate) use describe::short;
+pub(crate) use record::{LogArg, Recorder, with_entries};
 
 use crate::failure::{Failure, Kind};
 use crate::files::{PassphraseSource, is_armored, read_armored, read_identity, read_public, write_armored};
@@ -59,6 +61,7 @@ impl From<LogError> for Failure {
                 Kind::Refused
             }
             LogError::OutOfRange { .. } | LogError::NoProof { .. } | LogError::TooLong(_) => Kind::Usage,
+            LogError::NoPostgres => Kind::Usage,
             LogError::NotALog
             | LogError::Format(_)
             | LogError::Damaged(_)
@@ -103,13 +106,31 @@ impl From<EvidenceError> for Failure {
     }
 }
 
+/// Whether a log is named by the address of a PostgreSQL database instead of a file.
+pub(crate) fn is_address(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.starts_with("postgres://") || text.starts_with("postgresql://"))
+}
+
+/// A password in an address would be seen by everybody who lists processes or reads a budget's file.
+fn refuse_password(path: &Path) -> Result<(), Failure> {
+    let text = path.to_str().filter(|_| is_address(path)).unwrap_or_default();
+    let user = text.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
+    let named = user.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    if named || text.contains("password=") {
+        return Err(Failure::usage("no password in an address: set PGPASSWORD instead"));
+    }
+    Ok(())
+}
+
 /// Opens a log for reading.
 pub(crate) fn open(path: &Path) -> Result<Log, Failure> {
+    refuse_password(path)?;
     Log::open_read_only(path).map_err(|e| Failure::from(e).at(path))
 }
 
 /// Opens a log for writing.
 pub(crate) fn open_for_writing(path: &Path) -> Result<Log, Failure> {
+    refuse_password(path)?;
     Log::open(path).map_err(|e| Failure::from(e).at(path))
 }
 
@@ -137,7 +158,7 @@ fn is_database(bytes: &[u8]) -> bool {
 /// `log init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// The log to make
+    /// The log to make: a file, or the address of a PostgreSQL database for services on several machines
     log: PathBuf,
     /// Also make the secret that turns identifiers of patients into pseudonyms, in this file
     #[arg(long, value_name = "FILE")]
@@ -151,6 +172,7 @@ impl Init {
             let why = "exists; without it, pseudonyms can never be made again. Choose another name";
             return Err(Failure::new(Kind::Refused, why).at(path));
         }
+        refuse_password(&self.log)?;
         let log = Log::create(&self.log, &mut rng).map_err(|e| Failure::from(e).at(&self.log))?;
         if let Some(path) = &self.salt {
             write_armored(path, &SubjectSalt::generate(&mut rng), true, false)?;

@@ -1,6 +1,6 @@
 //! `mediveil log verify`.
 
-use super::{Object, is_database, open, read_signer};
+use super::{Object, is_address, is_database, open, read_signer};
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
 use clap::Args;
@@ -39,6 +39,9 @@ struct Given {
 
 fn begins_as_database(path: &Path) -> Result<bool, Failure> {
     let mut start = Vec::new();
+    if is_address(path) {
+        return Ok(true);
+    }
     let file = File::open(path).map_err(|e| Failure::from(e).at(path))?;
     file.take(16).read_to_end(&mut start).map_err(|e| Failure::from(e).at(path))?;
     Ok(is_database(&start))
