@@ -141,6 +141,16 @@ typedef struct mediveil_budget mediveil_budget;
 typedef struct mediveil_identity mediveil_identity;
 
 /*
+ Everything public about a committee's key in one epoch. May be used by several threads at once.
+ */
+typedef struct mediveil_key_set mediveil_key_set;
+
+/*
+ One member's secret share of a committee's key in one epoch. May be used by several threads at once.
+ */
+typedef struct mediveil_key_share mediveil_key_share;
+
+/*
  What a file is opened with. May be used and changed by several threads at once: a call takes those that are there when it
  begins.
  */
@@ -176,6 +186,29 @@ typedef struct mediveil_recipients mediveil_recipients;
  A paid question: a permit to answer it once, or the answer that it got before. May be used by several threads, one after the other.
  */
 typedef struct mediveil_reservation mediveil_reservation;
+
+/*
+ A verifying key of one of the statements. May be used by several threads at once.
+ */
+typedef struct mediveil_verifying_key mediveil_verifying_key;
+
+/*
+ What a committee's key is like.
+ */
+typedef struct {
+  /*
+   How many members the committee has.
+   */
+  uint16_t members;
+  /*
+   How many of them are needed to use the key.
+   */
+  uint16_t needed;
+  /*
+   How often the shares were renewed.
+   */
+  uint32_t epoch;
+} mediveil_key_set_info;
 
 /*
  Reads up to `len` bytes into `data` and returns how many, 0 at the end, and less than 0 for a failure.
@@ -216,6 +249,32 @@ typedef struct {
    */
   double remaining_delta;
 } mediveil_preview;
+
+/*
+ Totals of a query, exact.
+ */
+typedef struct {
+  /*
+   Rows that count.
+   */
+  uint64_t count;
+  /*
+   The sum, its upper 64 bits.
+   */
+  uint64_t sum_high;
+  /*
+   The sum, its lower 64 bits.
+   */
+  uint64_t sum_low;
+  /*
+   The sum of squares, its upper 64 bits.
+   */
+  uint64_t squares_high;
+  /*
+   The sum of squares, its lower 64 bits.
+   */
+  uint64_t squares_low;
+} mediveil_totals;
 
 #ifdef __cplusplus
 extern "C" {
@@ -369,6 +428,114 @@ mediveil_status mediveil_attribute_key_save(const mediveil_attribute_key *key, c
 void mediveil_attribute_key_free(mediveil_attribute_key **key);
 
 /*
+ Reads the file of a key set, as the command writes it.
+ */
+mediveil_status mediveil_key_set_load(const char *path, mediveil_key_set **out);
+
+/*
+ Reads a key set from the bytes of its file.
+ */
+mediveil_status mediveil_key_set_from_bytes(const uint8_t *data, size_t len, mediveil_key_set **out);
+
+/*
+ How many members there are, how many are needed, and in which epoch.
+ */
+mediveil_status mediveil_key_set_describe(const mediveil_key_set *set, mediveil_key_set_info *out);
+
+/*
+ The 32 bytes that name the committee's key, into `out`. They stay the same when shares are renewed.
+ */
+mediveil_status mediveil_key_set_key_id(const mediveil_key_set *set, uint8_t *out);
+
+/*
+ Frees a key set and sets the variable to NULL.
+ */
+void mediveil_key_set_free(mediveil_key_set **set);
+
+/*
+ Reads the file of a member's share, as the command writes it.
+ */
+mediveil_status mediveil_key_share_load(const char *path, mediveil_key_share **out);
+
+/*
+ Reads a member's share from the bytes of its file.
+ */
+mediveil_status mediveil_key_share_from_bytes(const uint8_t *data, size_t len, mediveil_key_share **out);
+
+/*
+ Whose share it is: the member's number, from 1. MEDIVEIL_STATE if it is no share of this set: of another key or epoch, or wrong.
+ */
+mediveil_status mediveil_key_share_member(const mediveil_key_share *share,
+                                          const mediveil_key_set *set,
+                                          uint16_t *out);
+
+/*
+ Frees a share, wipes it, and sets the variable to NULL.
+ */
+void mediveil_key_share_free(mediveil_key_share **share);
+
+/*
+ Encapsulates a fresh key of 32 bytes for a committee; use it as the key of one AEAD. `associated` is what the ciphertext
+ belongs to: whoever checks or opens it must give the same bytes. Writes neither the key nor the ciphertext unless there is
+ room for both; the ciphertext's length is always the same.
+ */
+mediveil_status mediveil_threshold_encapsulate(const mediveil_key_set *set,
+                                               const uint8_t *associated,
+                                               size_t associated_len,
+                                               uint8_t *key,
+                                               uint8_t *out,
+                                               size_t *len);
+
+/*
+ Checks that a ciphertext was made for this committee's key and these associated data, by someone who knew what is in it.
+ MEDIVEIL_DAMAGED otherwise.
+ */
+mediveil_status mediveil_threshold_check(const mediveil_key_set *set,
+                                         const uint8_t *associated,
+                                         size_t associated_len,
+                                         const uint8_t *ciphertext,
+                                         size_t ciphertext_len);
+
+/*
+ A member's share of the decryption of a ciphertext, which is checked first. As many of them as are needed open the
+ ciphertext, so send it to nobody but the one who may read. MEDIVEIL_STATE if the share is no share of this set.
+ */
+mediveil_status mediveil_threshold_decrypt(const mediveil_key_share *share,
+                                           const mediveil_key_set *set,
+                                           const uint8_t *associated,
+                                           size_t associated_len,
+                                           const uint8_t *ciphertext,
+                                           size_t ciphertext_len,
+                                           uint8_t *out,
+                                           size_t *len);
+
+/*
+ Verifies a member's share of a decryption. `member`, whose it says it is, may be NULL; it is set for a wrong share as well.
+ */
+mediveil_status mediveil_threshold_verify(const mediveil_key_set *set,
+                                          const uint8_t *associated,
+                                          size_t associated_len,
+                                          const uint8_t *ciphertext,
+                                          size_t ciphertext_len,
+                                          const uint8_t *share,
+                                          size_t share_len,
+                                          uint16_t *member);
+
+/*
+ The key of 32 bytes in a ciphertext, from exactly as many members' shares as are needed: `count` of them, with their
+ lengths. The result is checked, so the shares need not be. MEDIVEIL_UNVERIFIED tells in its text whose shares are wrong.
+ */
+mediveil_status mediveil_threshold_combine(const mediveil_key_set *set,
+                                           const uint8_t *associated,
+                                           size_t associated_len,
+                                           const uint8_t *ciphertext,
+                                           size_t ciphertext_len,
+                                           const uint8_t *const *shares,
+                                           const size_t *share_lens,
+                                           size_t count,
+                                           uint8_t *key);
+
+/*
  Makes an empty list of recipients.
  */
 mediveil_status mediveil_recipients_new(mediveil_recipients **out);
@@ -390,6 +557,15 @@ mediveil_status mediveil_recipients_add_policy(mediveil_recipients *list,
                                                const char *policy,
                                                const mediveil_parameters *parameters,
                                                uint64_t now);
+
+/*
+ Adds a committee, as many of whose members as are needed open the file together. `owner`, who can veto that, and how long
+ the members wait for a veto, in seconds, go together: NULL and 0 for none.
+ */
+mediveil_status mediveil_recipients_add_committee(mediveil_recipients *list,
+                                                  const mediveil_key_set *set,
+                                                  const mediveil_public *owner,
+                                                  uint32_t delay);
 
 /*
  Frees a list and sets the variable to NULL.
@@ -632,6 +808,73 @@ mediveil_status mediveil_reservation_answer(const mediveil_reservation *reservat
  Frees a reservation and sets the variable to NULL. A debit stands: the same plan gets another permit for it.
  */
 void mediveil_reservation_free(mediveil_reservation **reservation);
+
+/*
+ Reads a verifying key. `sha256`, the 32 bytes that its file is known by, may be NULL: MEDIVEIL_UNVERIFIED if it has another.
+ MEDIVEIL_REFUSED for a development key, under which whoever made it can forge, unless `allow_development`.
+ */
+mediveil_status mediveil_verifying_key_load(const char *path,
+                                            const uint8_t *sha256,
+                                            bool allow_development,
+                                            mediveil_verifying_key **out);
+
+/*
+ Reads a verifying key from the bytes of its file, otherwise as `mediveil_verifying_key_load`.
+ */
+mediveil_status mediveil_verifying_key_from_bytes(const uint8_t *data,
+                                                  size_t len,
+                                                  const uint8_t *sha256,
+                                                  bool allow_development,
+                                                  mediveil_verifying_key **out);
+
+/*
+ Whether a verifying key is of a ceremony; else it is a development key, under which whoever made it can forge.
+ */
+mediveil_status mediveil_verifying_key_is_of_ceremony(const mediveil_verifying_key *key, bool *out);
+
+/*
+ Frees a verifying key and sets the variable to NULL.
+ */
+void mediveil_verifying_key_free(mediveil_verifying_key **key);
+
+/*
+ Verifies a proof of who somebody is: the holder of a credential of the registry, of an age and with a role that `request`
+ asks for. `request` is the verifier's own, as JSON, with a challenge that no earlier one had; `registry` is the issuer's
+ published file, from a source that is trusted. `nullifier`, 32 bytes that are the same for every proof of one holder in one
+ scope, may be NULL; to take a person once, keep them and compare. MEDIVEIL_UNVERIFIED unless all of it is proved.
+ */
+mediveil_status mediveil_verify_identity(const mediveil_verifying_key *key,
+                                         const char *request,
+                                         const uint8_t *registry,
+                                         size_t registry_len,
+                                         const uint8_t *proof,
+                                         size_t proof_len,
+                                         uint8_t *nullifier);
+
+/*
+ Verifies a proof of what a record says, signed for its holder by one of the providers. `request` is the verifier's own, as
+ JSON; `providers` is the registry of accredited ones, from a source that is trusted; `nullifier` as for
+ `mediveil_verify_identity`.
+ */
+mediveil_status mediveil_verify_record(const mediveil_verifying_key *key,
+                                       const char *request,
+                                       const uint8_t *providers,
+                                       size_t providers_len,
+                                       const uint8_t *proof,
+                                       size_t proof_len,
+                                       uint8_t *nullifier);
+
+/*
+ Verifies the answer to a query over a table, and gives its totals. `request` is the asker's own, as JSON; `table` is the
+ published commitment, as it was had before the question.
+ */
+mediveil_status mediveil_verify_statistics(const mediveil_verifying_key *key,
+                                           const char *request,
+                                           const uint8_t *table,
+                                           size_t table_len,
+                                           const uint8_t *answer,
+                                           size_t answer_len,
+                                           mediveil_totals *totals);
 
 #ifdef __cplusplus
 }  // extern "C"

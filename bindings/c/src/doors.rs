@@ -5,12 +5,14 @@ use crate::identity::{mediveil_identity, mediveil_public};
 use crate::memory;
 use crate::status::{Failure, Outcome, entry, mediveil_status};
 use crate::threads;
+use crate::threshold::mediveil_key_set;
 use mediveil_abe::{Policy, PolicyRecipient};
-use mediveil_bridge::{By, To};
+use mediveil_bridge::{By, CommitteeDoor, To};
 use mediveil_codec::Timestamp;
 use mediveil_seal::Passphrase;
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Whom a file is sealed for. May be used and changed by several threads at once: a call takes those that are there when it
 /// begins.
@@ -107,6 +109,27 @@ pub unsafe extern "C" fn mediveil_recipients_add_policy(
         let policy = Policy::parse(memory::text(policy)?)?;
         let door = PolicyRecipient::new(policy, &memory::get(parameters)?.0, time(now)?)?;
         memory::get(list)?.push(To::Policy(Arc::new(door)))
+    })
+}
+
+/// Adds a committee, as many of whose members as are needed open the file together. `owner`, who can veto that, and how long
+/// the members wait for a veto, in seconds, go together: NULL and 0 for none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mediveil_recipients_add_committee(
+    list: *mut mediveil_recipients,
+    set: *const mediveil_key_set,
+    owner: *const mediveil_public,
+    delay: u32,
+) -> mediveil_status {
+    entry(|| {
+        let (set, owner) = (memory::get(set)?, memory::maybe(owner)?);
+        if owner.is_none() && delay != 0 {
+            let why = "a delay is for an owner to veto in: give the owner as well";
+            return Err(Failure(mediveil_status::MEDIVEIL_INVALID, why.into()));
+        }
+        let key = Arc::new(set.0.key().clone());
+        let (owner, delay) = (owner.map(|owner| owner.0.clone()), Duration::from_secs(delay.into()));
+        memory::get(list)?.push(To::Committee(Arc::new(CommitteeDoor { key, owner, delay })))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::memory::{self, Out};
 use crate::status::{Failure, entry, mediveil_status};
-use mediveil_codec::{Wire, armor};
+use mediveil_codec::{DecodeError, Wire, armor};
 use mediveil_seal::identity::{Identity, IdentityKind, PublicIdentity};
 use mediveil_seal::{AtomicFile, Passphrase};
 use std::ffi::c_char;
@@ -27,6 +27,11 @@ pub(crate) fn read_file(path: *const c_char) -> Result<Zeroizing<Vec<u8>>, Failu
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(Path::new(memory::text(path)?))?.take(MAX_KEY_FILE).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// An object, in armour or not.
+pub(crate) fn object<T: Wire>(file: &[u8]) -> Result<T, DecodeError> {
+    if armor::is_armored(file) { armor::decode(file) } else { T::decode(file) }
 }
 
 pub(crate) fn write_file(path: *const c_char, text: &str, private: bool) -> Result<(), Failure> {

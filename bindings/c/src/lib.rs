@@ -21,14 +21,18 @@ mod doors;
 mod identity;
 mod log;
 mod memory;
+mod proofs;
 mod seal;
 mod status;
 mod threads;
+mod threshold;
 
 pub use abe::*;
 pub use budget::*;
 pub use doors::*;
 pub use identity::*;
 pub use log::*;
+pub use proofs::*;
 pub use seal::*;
 pub use status::*;
+pub use threshold::*;

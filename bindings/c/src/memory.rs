@@ -211,6 +211,17 @@ pub(crate) fn texts<'a>(list: *const *const c_char, count: usize) -> Result<Vec<
     items(list, count, 1 << 20, "the list of texts")?.iter().map(|t| text(*t)).collect()
 }
 
+/// Several strings of the caller's bytes, with their lengths.
+pub(crate) fn byte_strings<'a>(
+    list: *const *const u8,
+    lens: *const usize,
+    count: usize,
+) -> Result<Vec<&'a [u8]>, Failure> {
+    let list = items(list, count, 1 << 20, "the list of data")?;
+    let lens = items(lens, count, 1 << 20, "the list of lengths")?;
+    list.iter().zip(lens).map(|(data, len)| bytes(*data, *len)).collect()
+}
+
 /// Writes a result into the caller's variable.
 pub(crate) fn put<T>(out: *mut T, value: T) -> Outcome {
     let out = variable(out, "the variable for the result")?;

@@ -58,8 +58,10 @@ int main(int argc, char **argv) {
     sealing();
     policies();
     ledger(argv[2]);
+    threshold(argv[1]);
+    proofs(argv[1]);
     files(argv[1], argv[2]);
-    misuse(argv[2]);
+    misuse(argv[1], argv[2]);
     if (mediveil_handles() != 0) fprintf(stderr, "%zu handles were not freed\n", mediveil_handles());
     CHECK(mediveil_handles() == 0); /* everything that was made was freed */
     printf("mediveil %s: all checks passed\n", mediveil_version());

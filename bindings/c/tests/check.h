@@ -37,7 +37,9 @@ extern bool quick;
 void sealing(void);
 void policies(void);
 void ledger(const char *ours);
-void misuse(const char *ours);
+void threshold(const char *theirs);
+void proofs(const char *theirs);
+void misuse(const char *theirs, const char *ours);
 void files(const char *theirs, const char *ours);
 
 #endif

@@ -9,7 +9,7 @@ fn the_header_is_current() {
     let config = cbindgen::Config::from_file(here.join("cbindgen.toml")).unwrap();
     let mut builder = cbindgen::Builder::new().with_config(config);
     // In this order: what others use first.
-    for name in ["status", "identity", "abe", "doors", "seal", "log", "budget"] {
+    for name in ["status", "identity", "abe", "threshold", "doors", "seal", "log", "budget", "proofs"] {
         builder = builder.with_src(here.join("src").join(format!("{name}.rs")));
     }
     let mut made = Vec::new();

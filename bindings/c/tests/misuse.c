@@ -70,6 +70,10 @@ static void nulls(void) {
     uint64_t index = 0;
     bool yes = false;
     const char *const list[] = {"a:b", NULL};
+    mediveil_key_set *set = NULL;
+    mediveil_key_share *share = NULL;
+    mediveil_key_set_info info;
+    uint16_t number16 = 0;
 
     IS(NULL, mediveil_last_error(text, NULL));
     IS(NULL, mediveil_identity_generate(false, NULL));
@@ -131,6 +135,19 @@ static void nulls(void) {
     IS(NULL, mediveil_reservation_add_noise(NULL, 0, &number, 1));
     IS(NULL, mediveil_reservation_settle(NULL, NULL, data, 1, NOW));
     IS(NULL, mediveil_reservation_answer(NULL, data, &len));
+    IS(NULL, mediveil_key_set_load(NULL, &set));
+    IS(NULL, mediveil_key_set_load("x", NULL));
+    IS(NULL, mediveil_key_set_from_bytes(NULL, 5, &set));
+    IS(NULL, mediveil_key_set_describe(NULL, &info));
+    IS(NULL, mediveil_key_set_key_id(NULL, data));
+    IS(NULL, mediveil_key_share_load(NULL, &share));
+    IS(NULL, mediveil_key_share_from_bytes(NULL, 5, &share));
+    IS(NULL, mediveil_key_share_member(NULL, NULL, &number16));
+    IS(NULL, mediveil_threshold_encapsulate(NULL, data, 1, data, data, &len));
+    IS(NULL, mediveil_threshold_check(NULL, data, 1, data, 1));
+    IS(NULL, mediveil_threshold_decrypt(NULL, NULL, data, 1, data, 1, data, &len));
+    IS(NULL, mediveil_threshold_verify(NULL, data, 1, data, 1, data, 1, &number16));
+    IS(NULL, mediveil_recipients_add_committee(NULL, NULL, NULL, 0));
 
     mediveil_identity_free(NULL);
     mediveil_public_free(NULL);
@@ -143,6 +160,9 @@ static void nulls(void) {
     mediveil_budget_free(NULL);
     mediveil_plan_free(NULL);
     mediveil_reservation_free(NULL);
+    mediveil_key_set_free(NULL);
+    mediveil_key_share_free(NULL);
+    mediveil_verifying_key_free(NULL);
     mediveil_reservation_free(&reservation);
     (void)to;
     (void)keys;
@@ -202,7 +222,7 @@ static void *work(void *argument) {
 
 /* --- fork --- */
 
-static void child(shared_t *shared, mediveil_budget *budget, mediveil_plan *plan) {
+static void child(const char *theirs, shared_t *shared, mediveil_budget *budget, mediveil_plan *plan) {
     alarm(600); /* instead of waiting for ever */
     uint8_t sealed[8192], opened[64];
     size_t sealed_len = sizeof sealed, opened_len = sizeof opened;
@@ -218,6 +238,16 @@ static void child(shared_t *shared, mediveil_budget *budget, mediveil_plan *plan
     IS(STATE, mediveil_budget_preview(budget, plan, &preview));
     IS(STATE, mediveil_authority_create("child", &authority));
     says("forked");
+    mediveil_key_set *set = NULL;
+    IS(STATE, mediveil_key_set_load(in(theirs, "committee.set"), &set));
+    /* Proofs are verified on all cores, whose threads the child has to make anew. */
+    mediveil_verifying_key *key = NULL;
+    size_t registry_len, proof_len, request_len;
+    uint8_t *request = contents(theirs, "identity.request", &request_len);
+    uint8_t *registry = contents(theirs, "identity.registry", &registry_len);
+    uint8_t *proof = contents(theirs, "identity.proof", &proof_len);
+    IS(OK, mediveil_verifying_key_load(in(theirs, "identity.vk"), NULL, true, &key));
+    IS(OK, mediveil_verify_identity(key, (const char *)request, registry, registry_len, proof, proof_len, NULL));
     mediveil_log_free(&shared->log); /* lets the parent's file be */
     CHECK(shared->log == NULL);
     mediveil_identity_free(&own);
@@ -226,7 +256,7 @@ static void child(shared_t *shared, mediveil_budget *budget, mediveil_plan *plan
     _exit(1);
 }
 
-static void together(const char *ours) {
+static void together(const char *theirs, const char *ours) {
     shared_t shared = {NULL, NULL, NULL, NULL};
     mediveil_identity *alice = NULL;
     mediveil_public *public = NULL;
@@ -254,7 +284,7 @@ static void together(const char *ours) {
     fflush(stdout);
     pid_t pid = fork();
     CHECK(pid >= 0);
-    if (pid == 0) child(&shared, budget, plan);
+    if (pid == 0) child(theirs, &shared, budget, plan);
     int status = 0;
     CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     IS(OK, mediveil_log_append_note(shared.log, "after the child", NOW, NULL));
@@ -270,9 +300,9 @@ static void together(const char *ours) {
     mediveil_identity_free(&alice);
 }
 
-void misuse(const char *ours) {
+void misuse(const char *theirs, const char *ours) {
     handles();
     nulls();
     misaligned();
-    together(ours);
+    together(theirs, ours);
 }

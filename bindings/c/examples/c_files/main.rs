@@ -10,6 +10,9 @@
     reason = "a part of the tests"
 )]
 
+mod proofs;
+mod threshold;
+
 use mediveil_abe::{
     AttributeKey, AttributeSet, Authority, Granularity, Policy, PolicyRecipient, PublicParameters, Schema,
 };
@@ -133,7 +136,12 @@ fn read(from: &Folder) {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["write", folder] => write(&Folder(Path::new(folder).to_owned())),
+        ["write", folder] => {
+            let folder = Folder(Path::new(folder).to_owned());
+            write(&folder);
+            threshold::write(&folder);
+            proofs::write(&folder);
+        }
         ["read", folder] => read(&Folder(Path::new(folder).to_owned())),
         _ => panic!("c_files write DIR, or c_files read DIR"),
     }
