@@ -28,7 +28,7 @@ const char *in(const char *dir, const char *name);
 uint8_t *contents(const char *dir, const char *name, size_t *len);
 void store(const char *dir, const char *name, const uint8_t *data, size_t len);
 
-/* Whether to leave out passphrases, whose hundred thousands of rounds take minutes in an emulator. */
+/* Whether to leave out passphrases, whose hundred thousands of rounds take minutes in an emulator, and most damaged proofs. */
 extern bool quick;
 
 #define NOW UINT64_C(1801382400000)

@@ -63,7 +63,7 @@ void threshold(const char *theirs) {
     IS(DAMAGED, mediveil_threshold_check(set, about, 7, made.data, made.len));
     IS(DAMAGED, mediveil_threshold_check(set, NULL, 0, made.data, made.len));
     IS(DAMAGED, mediveil_threshold_check(other, about, 8, made.data, made.len));
-    for (size_t at = 0; at < made.len; at += 11) {
+    for (size_t at = 0; at < made.len; at += quick ? 60 : 11) {
         made.data[at] ^= 1;
         IS(DAMAGED, mediveil_threshold_check(set, about, 8, made.data, made.len));
         IS(DAMAGED, mediveil_threshold_decrypt(shares[0], set, about, 8, made.data, made.len, NULL, &need));
