@@ -328,7 +328,7 @@ fn what_does_not_belong_on_the_board_is_passed_over_or_refused() {
     }
     assert!(words.contains("cut-off-of-another"));
     // They give nobody a voice.
-    assert!(hosts.close("b", &["--without-silent"], 3).contains("1 members have spoken"));
+    assert!(hosts.close("b", &["--without-silent"], 3).contains("too few members have spoken, 1 of the 2"));
     hosts.deal(2, "b", 0);
     hosts.exchange("b");
     hosts.close("b", &["--without-silent"], 0);
