@@ -1,18 +1,15 @@
 //! `cargo xtask check`: each crate builds by itself, without its default features, and with each of its features alone. Feature
 //! unification in the workspace would hide one that is missing.
 
-use crate::shell::{cargo, step};
+use crate::shell::{cargo, metadata, step};
 use serde_json::Value;
 
 /// What must not build: noise without its secure generator.
 const REFUSED: (&str, &str) = ("mediveil-dp", "secure-noise");
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let output = cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"]).output();
-    let output = output.map_err(|e| format!("cargo metadata: {e}"))?;
-    let metadata: Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
     let mut checked = 0;
-    for package in metadata.get("packages").and_then(Value::as_array).into_iter().flatten() {
+    for package in metadata(false)? {
         let Some(name) = package.get("name").and_then(Value::as_str) else { continue };
         if !args.is_empty() && !args.iter().any(|a| a == name) {
             continue;

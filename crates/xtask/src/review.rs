@@ -4,7 +4,7 @@
 use crate::guide::{self, Named};
 use crate::python::at;
 use crate::report::versions;
-use crate::shell::{cargo, root, step, target_dir};
+use crate::shell::{cargo, metadata, root, step, target_dir};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -121,11 +121,8 @@ fn passes(test: &Named) -> Result<(bool, f64), String> {
 
 /// How many packages of the lock file declare each licence.
 fn licences() -> Result<BTreeMap<String, usize>, String> {
-    let output = cargo(&["metadata", "--format-version", "1", "--locked"]).output();
-    let output = output.map_err(|e| format!("cargo metadata: {e}"))?;
-    let metadata: Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
     let mut counts = BTreeMap::new();
-    for package in metadata.get("packages").and_then(Value::as_array).into_iter().flatten() {
+    for package in metadata(true)? {
         let licence = package.get("license").and_then(Value::as_str).unwrap_or("in a file of its own");
         *counts.entry(licence.replace('/', " OR ")).or_insert(0) += 1;
     }

@@ -1,5 +1,6 @@
 //! Running other programs and saying so.
 
+use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -35,15 +36,23 @@ pub(crate) fn step(title: &str, command: &mut Command) -> Result<(), String> {
     }
 }
 
+/// What `cargo metadata` says of packages: those of the workspace, or of the whole lock file.
+pub(crate) fn metadata(whole: bool) -> Result<Vec<Value>, String> {
+    let mut command = cargo(&["metadata", "--format-version", "1", "--locked"]);
+    if !whole {
+        command.arg("--no-deps");
+    }
+    let output = command.output().map_err(|e| format!("cargo metadata: {e}"))?;
+    let mut metadata: Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
+    match metadata.get_mut("packages").map(Value::take) {
+        Some(Value::Array(packages)) => Ok(packages),
+        _ => Err("cargo metadata: no packages".into()),
+    }
+}
+
 /// The packages of the workspace, by name.
 pub(crate) fn packages() -> Result<Vec<String>, String> {
-    let output = cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"])
-        .output()
-        .map_err(|e| format!("cargo metadata: {e}"))?;
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
-    let names = metadata.get("packages").and_then(|p| p.as_array()).into_iter().flatten();
-    Ok(names.filter_map(|p| p.get("name")?.as_str().map(str::to_owned)).collect())
+    Ok(metadata(false)?.iter().filter_map(|p| p.get("name")?.as_str().map(str::to_owned)).collect())
 }
 
 /// Whether a program answers to `--version`.

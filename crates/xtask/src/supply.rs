@@ -2,9 +2,10 @@
 //! directory when they are not there.
 
 use crate::python::at;
-use crate::shell::{cargo, has, packages, root, step, target_dir};
+use crate::shell::{cargo, has, metadata, root, step, target_dir};
+use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The tool, from the path or from the target directory, where it is built once.
@@ -36,17 +37,15 @@ pub(crate) fn sbom(args: &[String]) -> Result<(), String> {
     // The tool writes beside each manifest.
     let folder = target_dir().join("sbom");
     at(&folder, fs::create_dir_all(&folder))?;
-    let mut written = 0;
-    for (package, home) in homes()? {
-        let (from, to) = (home.join("bom.json"), folder.join(format!("{package}.cdx.json")));
-        if from.exists() {
-            at(&from, fs::copy(&from, &to))?;
-            at(&from, fs::remove_file(&from))?;
-            written += 1;
-        }
+    let packages = metadata(false)?;
+    for package in &packages {
+        let text = |key: &str| package.get(key).and_then(Value::as_str).unwrap_or_default();
+        let from = Path::new(text("manifest_path")).with_file_name("bom.json");
+        at(&from, fs::copy(&from, folder.join(format!("{}.cdx.json", text("name")))))?;
+        at(&from, fs::remove_file(&from))?;
     }
-    println!("wrote {written} files to {}", folder.display());
-    if written == packages()?.len() { Ok(()) } else { Err("a package has no bill of materials".into()) }
+    println!("wrote {} files to {}", packages.len(), folder.display());
+    Ok(())
 }
 
 /// Licences, sources, bans and duplicate versions.
@@ -58,19 +57,4 @@ pub(crate) fn deny(args: &[String]) -> Result<(), String> {
     let mut command = Command::new(program);
     command.args(["--locked", "--all-features", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]);
     step("licences, bans and sources", command.current_dir(root()))
-}
-
-/// Each package with the folder of its manifest.
-fn homes() -> Result<Vec<(String, PathBuf)>, String> {
-    let output = cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"]).output();
-    let output = output.map_err(|e| format!("cargo metadata: {e}"))?;
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
-    let list = metadata.get("packages").and_then(|p| p.as_array()).into_iter().flatten();
-    Ok(list
-        .filter_map(|p| {
-            let manifest = PathBuf::from(p.get("manifest_path")?.as_str()?);
-            Some((p.get("name")?.as_str()?.to_owned(), manifest.parent()?.to_owned()))
-        })
-        .collect())
 }
