@@ -35,17 +35,6 @@ fn other() -> PyErr {
     raise(Kind::Invalid, "this is a request for another statement")
 }
 
-/// The first day on which nobody is born who has this age today. Whoever was born on 29 February has their birthday on
-/// 1 March in years without one.
-fn born_before(today: Date, years: u32) -> Option<Date> {
-    let (year, month, day) = today.ymd();
-    let year = year.checked_sub(years)?;
-    match Date::from_ymd(year, month, day) {
-        Some(date) => Date::from_days(date.days().checked_add(1)?),
-        None => Date::from_ymd(year, 3, 1),
-    }
-}
-
 /// Asks who somebody is: a credential of a registry that counts `today`, an age, and one of some roles.
 ///
 /// scope: where one person counts once, such as a vote or a counter and its day. min_age in years, or born_before, a day:
@@ -83,9 +72,8 @@ impl IdentityRequest {
             }
         };
         let before = match (min_age, born_before) {
-            (Some(years), None) => {
-                self::born_before(today, years).ok_or_else(|| raise(Kind::Invalid, "nobody is that old"))?
-            }
+            (Some(years), None) => core::IdentityRequest::day_of_age(today, years)
+                .ok_or_else(|| raise(Kind::Invalid, "nobody is that old"))?,
             (None, Some(before)) => day(before)?,
             _ => return Err(PyTypeError::new_err("give one of min_age and born_before")),
         };

@@ -1,6 +1,5 @@
 //! Proofs: who somebody is and what a record says, shown without showing it, and the proofs that are none.
 
-use crate::commands::zk::request::born_before;
 use crate::commands::zk::seen;
 use crate::failure::Failure;
 use crate::tour::{Figures, Patient, Step, World, broken, require};
@@ -172,7 +171,7 @@ fn issue(world: &mut World, figures: &mut Figures) -> Result<String, Failure> {
 fn prove_identity(world: &mut World, figures: &mut Figures) -> Result<String, Failure> {
     let mut rng = mediveil_rng::system();
     let today = today(world)?;
-    let adult = born_before(today, 18).ok_or_else(|| broken("the calendar ends"))?;
+    let adult = IdentityRequest::day_of_age(today, 18).ok_or_else(|| broken("the calendar ends"))?;
     let proofs = proofs(world)?;
     let registry = proofs.register.as_ref().ok_or_else(|| broken("no register"))?.publish().map_err(say)?;
     let request = IdentityRequest {

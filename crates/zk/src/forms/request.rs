@@ -106,6 +106,19 @@ fn date(text: &str) -> Result<Date, RequestError> {
 }
 
 impl IdentityRequest {
+    /// The first day on which nobody is born who has this age today, for `born_before`: the day after today's, that many
+    /// years ago. Whoever was born on 29 February has their birthday on 1 March in years without one. `None` before the
+    /// calendar begins.
+    #[must_use]
+    pub fn day_of_age(today: Date, years: u32) -> Option<Date> {
+        let (year, month, day) = today.ymd();
+        let year = year.checked_sub(years)?;
+        match Date::from_ymd(year, month, day) {
+            Some(date) => Date::from_days(date.days().checked_add(1)?),
+            None => Date::from_ymd(year, 3, 1),
+        }
+    }
+
     /// The scope.
     #[must_use]
     pub fn scope(&self) -> Scope {

@@ -114,17 +114,6 @@ pub(crate) fn today(global: &Global) -> Result<Date, Failure> {
     now.get(..10).and_then(Date::parse).ok_or_else(|| Failure::usage("the present lies outside the calendar"))
 }
 
-/// The first day on which nobody is born who has this age today: the day after today's, that many years ago. Whoever was born
-/// on 29 February has their birthday on 1 March in years without one.
-pub(crate) fn born_before(today: Date, years: u32) -> Option<Date> {
-    let (year, month, day) = today.ymd();
-    let year = year.checked_sub(years)?;
-    match Date::from_ymd(year, month, day) {
-        Some(date) => Date::from_days(date.days().checked_add(1)?),
-        None => Date::from_ymd(year, 3, 1),
-    }
-}
-
 impl RequestCommand {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let (request, out) = match self {
@@ -149,7 +138,7 @@ impl IdentityArgs {
         let today = today(global)?;
         let born_before = match (self.born_before, self.min_age) {
             (Some(Day(day)), _) => Some(day),
-            (None, years) => born_before(today, years.unwrap_or(0)),
+            (None, years) => IdentityRequest::day_of_age(today, years.unwrap_or(0)),
         };
         let born_before = born_before.ok_or_else(|| Failure::usage("nobody is that old"))?;
         Ok(Request::Identity(IdentityRequest {
@@ -215,7 +204,8 @@ mod tests {
 
     #[test]
     fn of_age_on_the_birthday_and_not_the_day_before() {
-        let before = |today: &str, years| born_before(Date::parse(today).unwrap(), years).map(|d| d.to_string());
+        let before =
+            |today: &str, years| IdentityRequest::day_of_age(Date::parse(today).unwrap(), years).map(|d| d.to_string());
         assert_eq!(before("2026-11-21", 18).as_deref(), Some("2008-11-22"));
         // Born on 29 February: of age on 1 March 2026, not on 28 February.
         assert_eq!(before("2026-02-28", 18).as_deref(), Some("2008-02-29"));
