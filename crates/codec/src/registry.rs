@@ -207,6 +207,12 @@ object_types! {
     FheOpening = 0x0907, "fhe-opening";
     /// A message of the key ceremony.
     FheCeremonyMessage = 0x0910, "fhe-ceremony-message";
+    /// A vector under a one-time key: one contributor's part of a sum.
+    FheVector = 0x0931, "fhe-vector";
+    /// A member's share of a one-time key.
+    FheVectorKeyShare = 0x0932, "fhe-vector-key-share";
+    /// A member's sum of such shares.
+    FheVectorShareSum = 0x0933, "fhe-vector-share-sum";
     // 0x0a: studies
     /// What a study is: schema, sites, committee, budget and log.
     StudyTerms = 0x0a01, "study-terms";
@@ -224,6 +230,19 @@ object_types! {
     StudyAnswer = 0x0a07, "study-answer";
     /// A released answer with everything it rests on.
     StudyCertificate = 0x0a08, "study-certificate";
+    // 0x0b: federated sums and training
+    /// The terms of a federation: sites, committee, rounds, clip, budget.
+    FederateTerms = 0x0b01, "federate-terms";
+    /// A round of a federation in the log.
+    FederateRound = 0x0b02, "federate-round";
+    /// A contribution to a round: its vector by digest, and the sealed shares of its key.
+    FederateContribution = 0x0b03, "federate-contribution";
+    /// The contributions that a round counts.
+    FederateClosing = 0x0b04, "federate-closing";
+    /// A member's part in opening a round.
+    FederateMemberSum = 0x0b05, "federate-member-sum";
+    /// The noisy sum of a round.
+    FederateRelease = 0x0b06, "federate-release";
 }
 
 impl std::fmt::Display for ObjectType {

@@ -44,6 +44,7 @@
 //! | `evaluate` | add, multiply, not, or, sum over blocks on all threads |
 //! | `key`, `member`, [`ceremony`] | a committee's keys and how they are made |
 //! | [`opening`] | partial decryption, once, and its store |
+//! | [`vector`] | sums of long vectors under one-time keys that add up, shared to a committee |
 //! | [`program`] | another tool for another job: a risk score or a tree on one patient's encrypted values |
 //!
 //! # Assumptions
@@ -69,6 +70,7 @@ mod shamir;
 mod slots;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod vector;
 
 pub use ciphertext::{Ciphertext, CiphertextError, EncodedCiphertext};
 pub use column::{Block, Bounds, EncryptError};
