@@ -14,7 +14,10 @@ const ROWS: u64 = 1_000_000;
 
 pub(crate) fn figures() -> Result<(), Box<dyn Error>> {
     bytes_per_value()?;
-    print("fhe.filter_sum.1m", filter_sum()?, None);
+    let seconds = filter_sum()?;
+    print("fhe.filter_sum.1m", seconds, None);
+    // The peer is a program outside of the workspace, in benches/tfhe.
+    print("fhe.vs_tfhe", seconds / ROWS as f64 * 1e3, None);
     Ok(())
 }
 

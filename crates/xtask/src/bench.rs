@@ -5,6 +5,7 @@ use crate::shell::{cargo, root, step, target_dir};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
@@ -32,6 +33,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut build =
         cargo(&["build", "--profile", "bench", "--locked", "--package", "mediveil-benches", "--bin", "figures"]);
     step("build of the benches", build.args(chosen.iter().flat_map(|area| ["--bench", area.as_str()])))?;
+    for folder in peers(&chosen) {
+        step(&format!("build of {folder}"), &mut peer("build", folder))?;
+    }
     let start = Instant::now();
     for area in &chosen {
         let mut command =
@@ -104,27 +108,59 @@ fn read(path: &Path) -> Result<Value, String> {
     serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
+/// Peers that stand outside of the workspace: the area, and the folder of the program that prints their values.
+const PEERS: &[(&str, &str)] = &[("fhe", "benches/tfhe")];
+
+fn peers(areas: &[&String]) -> impl Iterator<Item = &'static str> {
+    PEERS.iter().filter(|(area, _)| areas.iter().any(|a| a == area)).map(|(_, folder)| *folder)
+}
+
+/// Builds or runs such a program, under its own lock file and with cargo's release profile.
+fn peer(action: &str, folder: &str) -> Command {
+    let mut command = cargo(&[action, "--release", "--locked", "--manifest-path"]);
+    command.arg(root().join(folder).join("Cargo.toml")).arg("--target-dir").arg(target_dir().join("peers"));
+    command
+}
+
 /// Figures that are not times: one JSON object a line, `{"id": ..., "value": ..., "peer_value": ...}`. Each area in a process
 /// of its own: one figure is a process's largest memory.
 fn printed(areas: &[&String]) -> Result<BTreeMap<String, (f64, Option<f64>)>, String> {
     println!("\n== figures that are not times");
+    let number = |row: &Value, key: &str| row.get(key).and_then(Value::as_f64);
     let mut figures = BTreeMap::new();
     for area in areas {
         let mut command = cargo(&["run", "--quiet", "--profile", "bench", "--locked", "--package", "mediveil-benches"]);
         command.args(["--bin", "figures", "--", area.as_str()]);
-        let output = command.output().map_err(|e| format!("figures: {e}"))?;
-        if !output.status.success() {
-            return Err(format!("figures {area} failed:\n{}", String::from_utf8_lossy(&output.stderr)));
+        for (id, row) in lines(&mut command, &format!("figures {area}"))? {
+            if let Some(value) = number(&row, "value") {
+                figures.insert(id, (value, number(&row, "peer_value")));
+            }
         }
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let row: Value = serde_json::from_str(line).map_err(|e| format!("figures: {line}: {e}"))?;
-            let number = |key: &str| row.get(key).and_then(Value::as_f64);
-            if let (Some(id), Some(value)) = (row.get("id").and_then(Value::as_str), number("value")) {
-                figures.insert(id.to_owned(), (value, number("peer_value")));
+    }
+    for folder in peers(areas) {
+        for (id, row) in lines(peer("run", folder).arg("--quiet"), folder)? {
+            if let Some((_, peer)) = figures.get_mut(&id) {
+                *peer = number(&row, "peer_value");
             }
         }
     }
     Ok(figures)
+}
+
+/// What a program prints, by id.
+fn lines(command: &mut Command, what: &str) -> Result<Vec<(String, Value)>, String> {
+    let output = command.output().map_err(|e| format!("{what}: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("{what} failed:\n{}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let mut rows = Vec::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let row: Value = serde_json::from_str(line).map_err(|e| format!("{what}: {line}: {e}"))?;
+        if let Some(id) = row.get("id").and_then(Value::as_str) {
+            rows.push((id.to_owned(), row));
+        }
+    }
+    Ok(rows)
 }
 
 fn figure(row: &Row, times: &BTreeMap<String, f64>, printed: &BTreeMap<String, (f64, Option<f64>)>) -> Option<Value> {

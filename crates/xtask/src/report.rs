@@ -150,7 +150,7 @@ fn plot(text: &mut String, name: &str, title: &str, svg: &str) -> Result<(), Str
 fn heading(settings: &str) -> String {
     let mut text = format!(
         "# What was measured\n\nWritten by `cargo xtask bench{settings}; run it again to repeat it. A peer is measured in the same run, on the \
-         same\ninput, in the same process. Times are criterion's means of one operation; a ratio above one means better than the peer.\n\n\
+         same\ninput, in the same process; `tfhe` in one of its own. Times are criterion's means of one operation; a ratio above one\nmeans better than the peer.\n\n\
          ## Machine and versions\n\n| | |\n|---|---|\n"
     );
     let mut line = |name: &str, value: &str| {
@@ -169,7 +169,8 @@ fn heading(settings: &str) -> String {
         "this software",
         &format!("{} at commit {}", env!("CARGO_PKG_VERSION"), said("git", &["rev-parse", "--short", "HEAD"])),
     );
-    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap_or_default();
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap_or_default();
+    let lock = read("Cargo.lock") + &read("benches/tfhe/Cargo.lock");
     for name in VERSIONS {
         let versions = versions(&lock, name);
         if !versions.is_empty() {
