@@ -213,6 +213,24 @@ impl Sensitivity {
         Ok(Self { unit, l0: cells.map_or(l0, |c| c.min(l0)), l1, l2, linf: total })
     }
 
+    /// Of a sum of integer vectors with so many `entries`, one for each row, each cut to a Euclidean length of at most `norm`
+    /// before it is added.
+    ///
+    /// # Errors
+    /// [`SensitivityError`] for no entries and beyond 2^53.
+    pub fn clipped(unit: PrivacyUnit, entries: u32, norm: u64) -> Result<Self, SensitivityError> {
+        // The rows of one patient come, go, or are exchanged for as many others.
+        let times = if unit.neighbours == Neighbours::Replace { 2 } else { 1 };
+        let total = norm.checked_mul(unit.rows.into()).and_then(|t| t.checked_mul(times)).ok_or(SensitivityError)?;
+        // At most sqrt(entries) times the length.
+        let root = u64::from(entries.isqrt()).saturating_add(u64::from(entries.isqrt().saturating_pow(2) < entries));
+        let l1 = total.checked_mul(root).filter(|l1| *l1 <= Self::LIMIT).ok_or(SensitivityError)?;
+        if entries == 0 {
+            return Err(SensitivityError);
+        }
+        Ok(Self { unit, l0: entries, l1, l2: f64_up(total), linf: total })
+    }
+
     /// Of the rank scores that select the quantile `numerator / denominator`: one row more on either side of a candidate.
     ///
     /// # Errors
@@ -310,6 +328,23 @@ mod tests {
                 assert_eq!(Sensitivity::sum(add, bounds).unwrap().l2(), f64_up(added));
             }
         }
+    }
+
+    /// Against every pair of short vectors within the length.
+    #[test]
+    fn clipped_vectors_are_apart_by_at_most_their_length() {
+        let within: Vec<[i64; 2]> =
+            (-5..=5).flat_map(|a| (-5..=5).map(move |b| [a, b])).filter(|[a, b]| a * a + b * b <= 25).collect();
+        let l2 = |v: &[i64; 2]| f64_of(v[0] * v[0] + v[1] * v[1]).sqrt();
+        let add = Sensitivity::clipped(unit(Neighbours::AddRemove, 1), 2, 5).unwrap();
+        assert_eq!((add.l0(), add.l1(), add.l2(), add.linf()), (2, 10, 5.0, 5));
+        assert!(within.iter().all(|v| l2(v) <= add.l2() && v[0].unsigned_abs() + v[1].unsigned_abs() <= add.l1()));
+        let replace = Sensitivity::clipped(unit(Neighbours::Replace, 1), 2, 5).unwrap();
+        let apart = within.iter().flat_map(|v| within.iter().map(move |w| l2(&[v[0] - w[0], v[1] - w[1]])));
+        assert_eq!(apart.fold(0.0, f64::max), replace.l2());
+        assert_eq!(Sensitivity::clipped(unit(Neighbours::AddRemove, 3), 10, 7).unwrap().l2(), 21.0);
+        assert!(Sensitivity::clipped(unit(Neighbours::AddRemove, 1), 0, 7).is_err());
+        assert!(Sensitivity::clipped(unit(Neighbours::AddRemove, 2), 1, 1 << 53).is_err());
     }
 
     #[test]

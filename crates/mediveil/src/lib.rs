@@ -16,6 +16,7 @@
 //! | `zk` | `zk` | how it is proved: setup by several parties, proofs, batches, Solidity |
 //! | `fhe` | `fhe` | aggregates over encrypted columns that only a committee opens |
 //! | `study` | `study` | research on encrypted records: paid for, opened with noise, certified |
+//! | `federate` | `federate` | sums and models of many sites, clipped, added up under a committee, released with noise |
 //!
 //! # A service that keeps records
 //! ```
@@ -42,6 +43,8 @@ pub use mediveil_abe as abe;
 pub use mediveil_circuits as circuits;
 #[cfg(feature = "dp")]
 pub use mediveil_dp as dp;
+#[cfg(feature = "federate")]
+pub use mediveil_federate as federate;
 #[cfg(feature = "fhe")]
 pub use mediveil_fhe as fhe;
 #[cfg(feature = "ledger")]
