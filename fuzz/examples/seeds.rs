@@ -118,6 +118,11 @@ fn main() {
     {
         put("fhe", name, &bytes);
     }
+    for (name, bytes) in mediveil_fuzz::model_seeds() {
+        put("model", name, &bytes);
+    }
+    put("model", "framingham", mediveil_fhe::program::FRAMINGHAM_2008_HIGH_RISK.as_bytes());
+    put("model", "cycle", br#"{"format":"mediveil-model/1","name":"c","inputs":[{"name":"a","min":0,"max":1}],"trees":[{"nodes":[{"input":"a","at_most":0,"yes":0,"no":0}]}],"answer":{"score":{"min":0,"max":1}}}"#);
     put(
         "canonical_json",
         "text",

@@ -13,6 +13,7 @@ mod fhe;
 mod fhir;
 mod ledger;
 mod log_file;
+mod model;
 mod policy;
 mod round_trip;
 mod sealed;
@@ -29,6 +30,7 @@ pub use fhe::{fhe, fhe_seeds};
 pub use fhir::fhir;
 pub use ledger::{LogWorld, ledger};
 pub use log_file::log_file;
+pub use model::{MODELS, model, model_seeds};
 pub use policy::policy;
 pub use round_trip::{codec_round_trip, decoders};
 pub use sealed::{reader, sample_file, sealed_file};
@@ -51,6 +53,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("key_file", key_file),
     ("ledger", ledger),
     ("log_file", log_file),
+    ("model", model),
     ("policy", policy),
     ("policy_door", policy_door),
     ("sealed_file", sealed_file),

@@ -14,6 +14,7 @@ use mediveil_codec::{FRAME_LEN, MAGIC, ObjectType, Wire, peek_type};
 use mediveil_dp::{Answer, Debit, Quota, Settlement, Terms};
 use mediveil_fhe::ceremony::CeremonyMessage;
 use mediveil_fhe::opening::{Epoch, PartialDecryption};
+use mediveil_fhe::program::{EncryptedInputs, EncryptedResult, EvaluationKey, PatientKey};
 use mediveil_fhe::{CommitteeKey, EncodedCiphertext, MemberKey, Parameters};
 use mediveil_ledger::{ConsistencyProof, Entry, Evidence, InclusionProof, SignedHead};
 use mediveil_record::{Commitment, LeafOpening, RecordSecret};
@@ -134,6 +135,10 @@ pub fn decoders() -> Vec<(ObjectType, Check)> {
         of::<PartialDecryption>(),
         of::<CeremonyMessage>(),
         of::<Epoch>(),
+        of::<PatientKey>(),
+        of::<EvaluationKey>(),
+        of::<EncryptedInputs>(),
+        of::<EncryptedResult>(),
     ]
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 fn changes(target: &str) -> usize {
     match target {
         "committee" | "log_file" | "policy_door" | "stream" | "zk" => 10,
-        "codec_round_trip" | "fhe" | "slip39" => 30,
+        "codec_round_trip" | "fhe" | "model" | "slip39" => 30,
         _ => 100,
     }
 }

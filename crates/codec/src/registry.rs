@@ -207,6 +207,14 @@ object_types! {
     FheOpening = 0x0907, "fhe-opening";
     /// A message of the key ceremony.
     FheCeremonyMessage = 0x0910, "fhe-ceremony-message";
+    /// A patient's secret key for models on encrypted values.
+    ModelPatientKey = 0x0920, "model-patient-key";
+    /// What a patient gives to those who evaluate models.
+    ModelEvaluationKey = 0x0921, "model-evaluation-key";
+    /// One patient's encrypted values.
+    ModelInputs = 0x0922, "model-inputs";
+    /// The encrypted answer of a model.
+    ModelResult = 0x0923, "model-result";
     /// A vector under a one-time key: one contributor's part of a sum.
     FheVector = 0x0931, "fhe-vector";
     /// A member's share of a one-time key.
