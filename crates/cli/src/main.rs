@@ -70,6 +70,10 @@ enum Command {
     /// Paper shares: a secret in words that some of several people bring back together
     #[command(subcommand)]
     Paper(commands::paper::PaperCommand),
+    /// Models on encrypted values: a score that only the patient reads
+    #[cfg(feature = "model")]
+    #[command(subcommand)]
+    Model(commands::model::ModelCommand),
     /// Make synthetic patients as FHIR R4 bundles
     Sample(commands::sample::Sample),
     /// Research on encrypted records: sites encrypt, a committee opens noisy answers
@@ -114,6 +118,8 @@ fn main() -> ExitCode {
         Command::Committee(c) => c.run(&global),
         Command::Recover(c) => c.run(&global),
         Command::Paper(c) => c.run(&global),
+        #[cfg(feature = "model")]
+        Command::Model(c) => c.run(&global),
         Command::Sample(c) => c.run(&global),
         Command::Study(c) => c.run(&global),
         Command::Tour(c) => c.run(&global),

@@ -15,6 +15,7 @@
 //! | `circuits` | `zk` | what is proved: identity, record authenticity, statistics |
 //! | `zk` | `zk` | how it is proved: setup by several parties, proofs, batches, Solidity |
 //! | `fhe` | `fhe` | aggregates over encrypted columns that only a committee opens |
+//! | `fhe::program` | `fhe`, `tfhe` | a model's answer on one patient's encrypted values; see its patent terms before `tfhe` is built |
 //! | `study` | `study` | research on encrypted records: paid for, opened with noise, certified |
 //! | `federate` | `federate` | sums and models of many sites, clipped, added up under a committee, released with noise |
 //!

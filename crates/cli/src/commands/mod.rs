@@ -6,6 +6,8 @@ pub(crate) mod committee;
 pub(crate) mod identity;
 pub(crate) mod inspect;
 pub(crate) mod log;
+#[cfg(feature = "model")]
+pub(crate) mod model;
 pub(crate) mod open;
 pub(crate) mod paper;
 pub(crate) mod policy;

@@ -7,6 +7,8 @@ mod budget;
 mod guardians;
 mod keys;
 mod log;
+#[cfg(feature = "model")]
+mod models;
 mod policies;
 mod proofs;
 mod records;
@@ -124,6 +126,8 @@ fn steps() -> impl Iterator<Item = &'static Step> {
         studies::STEPS,
         log::EVENTS,
         budget::STEPS,
+        #[cfg(feature = "model")]
+        models::STEPS,
         log::STEPS,
     ]
     .into_iter()
