@@ -79,6 +79,9 @@ enum Command {
     /// Research on encrypted records: sites encrypt, a committee opens noisy answers
     #[command(subcommand)]
     Study(commands::study::StudyCommand),
+    /// Federated sums and training: sites add up clipped vectors, a committee opens noisy sums
+    #[command(subcommand)]
+    Federate(commands::federate::FederateCommand),
     ///  Run the main job from end to end and report on it
     Tour(tour::Tour),
     /// Print the completions for a shell
@@ -122,6 +125,7 @@ fn main() -> ExitCode {
         Command::Model(c) => c.run(&global),
         Command::Sample(c) => c.run(&global),
         Command::Study(c) => c.run(&global),
+        Command::Federate(c) => c.run(&global),
         Command::Tour(c) => c.run(&global),
         Command::Completions(c) => c.run(),
         Command::Man(c) => c.run(),

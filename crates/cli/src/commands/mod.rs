@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod budget;
 pub(crate) mod committee;
+pub(crate) mod federate;
 pub(crate) mod identity;
 pub(crate) mod inspect;
 pub(crate) mod log;
