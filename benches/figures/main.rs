@@ -4,6 +4,7 @@
 
 mod abe;
 mod dp;
+mod federate;
 mod fhe;
 mod ledger;
 mod seal;
@@ -19,6 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         match area.as_str() {
             "abe" => abe::figures()?,
             "dp" => dp::figures()?,
+            "federate" => federate::figures()?,
             "fhe" => fhe::figures()?,
             "ledger" => ledger::figures()?,
             "seal" => seal::figures()?,

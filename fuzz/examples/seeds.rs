@@ -138,8 +138,13 @@ fn main() {
 /// The bytes frozen in the tests of the type's crate, where they stand in a file of their own.
 fn frozen(kind: ObjectType) -> Option<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folders =
-        ["crates/abe/tests/wire", "crates/fhe/tests/snapshots", "crates/zk/tests/wire", "circuits/tests/wire"];
+    let folders = [
+        "crates/abe/tests/wire",
+        "crates/fhe/tests/snapshots",
+        "crates/federate/tests/snapshots",
+        "crates/zk/tests/wire",
+        "circuits/tests/wire",
+    ];
     for folder in folders {
         for entry in fs::read_dir(root.join(folder)).into_iter().flatten().flatten() {
             let Ok(text) = fs::read_to_string(entry.path()) else { continue };

@@ -12,9 +12,11 @@ use mediveil_circuits::gadgets::eddsa;
 use mediveil_circuits::identity::{Credential, Holder, HolderSecret, Identity as IdentityStatement};
 use mediveil_codec::{FRAME_LEN, MAGIC, ObjectType, Wire, peek_type};
 use mediveil_dp::{Answer, Debit, Quota, Settlement, Terms};
+use mediveil_federate::{Closing, Contribution, MemberSum, Release, Round};
 use mediveil_fhe::ceremony::CeremonyMessage;
 use mediveil_fhe::opening::{Epoch, PartialDecryption};
 use mediveil_fhe::program::{EncryptedInputs, EncryptedResult, EvaluationKey, PatientKey};
+use mediveil_fhe::vector::{EncryptedVector, KeyShare as VectorKeyShare, ShareSum};
 use mediveil_fhe::{CommitteeKey, EncodedCiphertext, MemberKey, Parameters};
 use mediveil_ledger::{ConsistencyProof, Entry, Evidence, InclusionProof, SignedHead};
 use mediveil_record::{Commitment, LeafOpening, RecordSecret};
@@ -135,6 +137,15 @@ pub fn decoders() -> Vec<(ObjectType, Check)> {
         of::<PartialDecryption>(),
         of::<CeremonyMessage>(),
         of::<Epoch>(),
+        of::<EncryptedVector>(),
+        of::<VectorKeyShare>(),
+        of::<ShareSum>(),
+        of::<mediveil_federate::Terms>(),
+        of::<Round>(),
+        of::<Contribution>(),
+        of::<Closing>(),
+        of::<MemberSum>(),
+        of::<Release>(),
         of::<PatientKey>(),
         of::<EvaluationKey>(),
         of::<EncryptedInputs>(),

@@ -50,6 +50,13 @@ pub(crate) const ROWS: &[Row] = &[
     row("abe.encrypt.50/epoch", Measure::Millis, None, Target::None),
     row("abe.ciphertext_bytes.50", Measure::Printed("bytes"), None, Target::AtMost(4096.0)),
     row("abe.key_bytes.50", Measure::Printed("bytes"), None, Target::AtMost(4096.0)),
+    // From the bytes of ten sites' and three members' uploads to the stored release.
+    row("federate.sum.1m", Measure::Printed("s"), None, Target::None),
+    row("federate.upload_ratio", Measure::Printed("ratio"), None, Target::AtMost(5.0)),
+    // One member's noise for a million entries, drawn by opendp on all cores.
+    row("federate.noise.1m", Measure::Printed("s"), None, Target::None),
+    row("federate.encrypt.100k", Measure::Millis, None, Target::None),
+    row("federate.share_sum.13", Measure::Millis, None, Target::None),
     row("fhe.add", Measure::MillionsPerSecond(8192.0), None, Target::AtLeast(200.0)),
     row("fhe.encrypt", Measure::MillionsPerSecond(8192.0), None, Target::None),
     row("fhe.load", Measure::Millis, None, Target::None),
