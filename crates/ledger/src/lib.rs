@@ -54,6 +54,7 @@ mod head;
 mod log;
 mod proof;
 mod store;
+mod sync;
 mod tree;
 mod tx;
 mod verify;

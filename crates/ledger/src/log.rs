@@ -3,6 +3,7 @@
 use crate::entry::UniqueKey;
 use crate::head::{Checkpoint, Head, LogId, SignedHead};
 use crate::store::{self, Db, Group, lock};
+use crate::sync::Mutex;
 use crate::tree::{Hash, Range, consistency_path, inclusion_path};
 use crate::tx::{Appended, Tx};
 use crate::{ConsistencyProof, Damage, Entry, Evidence, InclusionProof, LogError};
@@ -11,7 +12,7 @@ use mediveil_seal::identity::SigningKey;
 use rand_core::CryptoRng;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a log is opened.

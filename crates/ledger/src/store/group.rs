@@ -8,15 +8,17 @@
 //! A job that fails is undone alone. A commit that fails, fails for every job in it. Processes exclude each other by the
 //! database's lock, which is taken at the beginning of the transaction (SQLite's `BEGIN IMMEDIATE`, an advisory lock of
 //! PostgreSQL), so what a job reads is current until it commits.
+//!
+//! `interleavings` runs this very code under a scheduler that tries the orders in which threads can meet.
 
 use super::db::{Db, Inner};
+use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, ThreadId, current_thread};
 use crate::tree::Frontier;
 use crate::{LogError, store};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// The most jobs in one commit, so that the first of a group never waits for an endless queue.
@@ -162,7 +164,7 @@ impl Group {
 
     /// Runs a job in a transaction and returns when it is durable. The job runs at most once.
     pub(crate) fn run<T, E: From<LogError>>(&self, job: impl FnOnce(&mut Job<'_>) -> Result<T, E>) -> Result<T, E> {
-        let me = std::thread::current().id();
+        let me = current_thread();
         if *lock(&self.holder) == Some(me) {
             return Err(LogError::Nested.into());
         }

@@ -16,6 +16,8 @@
 
 mod db;
 mod group;
+#[cfg(test)]
+mod interleavings;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rows;
@@ -197,7 +199,8 @@ fn harden(conn: &Connection) -> Result<(), LogError> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     conn.set_prepared_statement_cache_capacity(64);
-    conn.execute_batch("PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY")?;
+    // 16 MiB of pages instead of 2: keys lie scattered, and a long history should not be read from the file again and again.
+    conn.execute_batch("PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384")?;
     Ok(())
 }
 
