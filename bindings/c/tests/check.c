@@ -61,6 +61,7 @@ int main(int argc, char **argv) {
     threshold(argv[1]);
     proofs(argv[1]);
     files(argv[1], argv[2]);
+    vectors(argv[1]);
     misuse(argv[1], argv[2]);
     if (mediveil_handles() != 0) fprintf(stderr, "%zu handles were not freed\n", mediveil_handles());
     CHECK(mediveil_handles() == 0); /* everything that was made was freed */

@@ -39,6 +39,7 @@ void policies(void);
 void ledger(const char *ours);
 void threshold(const char *theirs);
 void proofs(const char *theirs);
+void vectors(const char *theirs);
 void misuse(const char *theirs, const char *ours);
 void files(const char *theirs, const char *ours);
 

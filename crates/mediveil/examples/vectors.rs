@@ -97,7 +97,8 @@ fn log(rng: &mut SeededRng) -> Result<Value> {
     let evidence = log.evidence(2, head)?.encode();
     Ok(
         json!({ "about": "Evidence that the entry at an index is in a log, under the operator's key (SEC 1, compressed).",
-        "operator": hex(&operator.public().verifying_key().to_sec1()), "index": 2, "size": 7,
+        "operator": hex(&operator.public().verifying_key().to_sec1()),
+        "operator_identity": hex(&operator.public().encode()), "index": 2, "size": 7,
         "entry": hex(&log.entry(2)?.bytes), "evidence": hex(&evidence),
         "changed": hex(&flipped(&evidence, evidence.len() - 1)), "head": hex(&head.encode()) }),
     )

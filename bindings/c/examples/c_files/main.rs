@@ -12,6 +12,7 @@
 
 mod proofs;
 mod threshold;
+mod vectors;
 
 use mediveil_abe::{
     AttributeKey, AttributeSet, Authority, Granularity, Policy, PolicyRecipient, PublicParameters, Schema,
@@ -141,6 +142,7 @@ fn main() {
             write(&folder);
             threshold::write(&folder);
             proofs::write(&folder);
+            vectors::write(&folder);
         }
         ["read", folder] => read(&Folder(Path::new(folder).to_owned())),
         _ => panic!("c_files write DIR, or c_files read DIR"),
