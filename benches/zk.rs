@@ -8,16 +8,21 @@ use ark_ff::UniformRand as _;
 use ark_groth16::Groth16;
 use ark_groth16::r1cs_to_qap::LibsnarkReduction;
 use criterion::{Criterion, criterion_group, criterion_main};
+use mediveil_circuits::forms::NamedTable;
 use mediveil_circuits::gadgets::eddsa::SigningKey;
 use mediveil_circuits::identity::{
     Credential, HolderSecret, Identity, IdentityPublic, IdentityWitness, Registry, Role, RoleSet, message,
 };
 use mediveil_circuits::r1cs::{Builder, Num, R1cs};
 use mediveil_circuits::record::{Claim, Providers, RecordAuthenticity, RecordPublic, RecordWitness, challenge, sign};
+use mediveil_circuits::statistics::Statistics;
 use mediveil_circuits::{Scope, Statement, StatementId};
 use mediveil_record::{Date, Decimal, Limits, Record, RecordSecret};
 use mediveil_rng::{Compat06, SeededRng};
+use mediveil_zk::ceremony::{Ceremony, Ptau};
+use mediveil_zk::forms::{StatisticsAnswer, StatisticsRequest};
 use mediveil_zk::{Fr, development_setup};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::LazyLock;
 
@@ -159,9 +164,38 @@ fn statements(c: &mut Criterion) {
     });
 }
 
+/// One chunk of rows, with its key of 2^16 rows; and what a party of a ceremony waits for.
+fn statistics_and_ceremony(c: &mut Criterion) {
+    let mut rng = SeededRng::from_u64(6);
+    let rows: Vec<_> = (0..100).map(|n| [Some(19_400_101 + n * 10_000), Some(40 + n % 60), None, None]).collect();
+    let columns = ["born", "hba1c_tenths"].map(str::to_owned).to_vec();
+    let table = NamedTable::new(columns, &rows, &mut rng).expect("a table");
+    let request = StatisticsRequest { column: "hba1c_tenths".into(), filter: BTreeMap::new() };
+    let query = request.query(&table.commitment()).expect("a query");
+    let key = development_setup::<Statistics>(&mut rng).expect("a key");
+    c.bench_function("zk.prove.statistics.100", |bench| {
+        bench.iter(|| {
+            StatisticsAnswer::prove(&key, table.table(), black_box(&query), &mut rng, |_| {}).expect("an answer")
+        });
+    });
+    let ptau = Ptau::generate_small(12, &mut rng);
+    let ptau = Ptau::read(&ptau, &mut rng).expect("powers of tau");
+    let ceremony = Ceremony::<Identity>::start(&ptau).expect("a ceremony");
+    c.bench_function("zk.ceremony.contribute.identity", |bench| {
+        bench.iter_batched(
+            || ceremony.clone(),
+            |mut ceremony| {
+                ceremony.contribute("a party", &mut rng).expect("a contribution");
+                ceremony
+            },
+            criterion::BatchSize::PerIteration,
+        );
+    });
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = prover, statements
+    targets = prover, statements, statistics_and_ceremony
 }
 criterion_main!(benches);

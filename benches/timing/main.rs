@@ -102,6 +102,17 @@ fn segment_tag(rng: &mut SeededRng) -> Result<Subject> {
     Ok(Subject { name: "segment's tag", classes: "first byte wrong, last wrong", leaks: false, run: Box::new(run) })
 }
 
+fn commitment(rng: &mut SeededRng) -> Result<Subject> {
+    let reader = Identity::generate(IdentityKind::P256, rng)?;
+    let file = Sealer::new().to(reader.public()).seal(&[7; 64], rng)?;
+    // Frame, array, salt, and then the commitment to the content key: 12, 1, 34 and 34 bytes.
+    let (early, late) = (flipped(&file, 49), flipped(&file, 80));
+    let run = move |class: bool, _| {
+        black_box(open(black_box(if class { &early } else { &late }), &[&reader]).is_err());
+    };
+    Ok(Subject { name: "key commitment", classes: "first byte wrong, last wrong", leaks: false, run: Box::new(run) })
+}
+
 fn door_mac(rng: &mut SeededRng) -> Result<Subject> {
     let reader = Identity::generate(IdentityKind::P256, rng)?;
     let file = Sealer::new().to(reader.public()).seal(&[7; 64], rng)?;
@@ -143,6 +154,22 @@ fn agreement(rng: &mut SeededRng) -> Result<Subject> {
         black_box(if class { &fixed } else { &random }.at(turn).map(|key| key.agree(&peer)));
     };
     Ok(Subject { name: "P-256 agreement", classes: "one key, random keys", leaks: false, run: Box::new(run) })
+}
+
+/// Scalars with hardly a bit set: what skips zeros is fast here.
+fn small_scalars(rng: &mut SeededRng) -> Result<Subject> {
+    let peer = EcdhKey::generate(rng).public();
+    let tiny = |n: usize| -> Result<EcdhKey> {
+        let mut bytes = [0; 32];
+        bytes[31] = u8::try_from(n + 1)?;
+        Ok(EcdhKey::from_bytes(&bytes)?)
+    };
+    let small = Pool { items: (0..POOL).map(tiny).collect::<Result<_>>()? };
+    let random = Pool { items: (0..POOL).map(|_| EcdhKey::generate(rng)).collect() };
+    let run = move |class: bool, turn| {
+        black_box(if class { &small } else { &random }.at(turn).map(|key| key.agree(&peer)));
+    };
+    Ok(Subject { name: "P-256 agreement", classes: "keys below 65, random keys", leaks: false, run: Box::new(run) })
 }
 
 fn share(rng: &mut SeededRng) -> Result<Subject> {
@@ -209,10 +236,12 @@ fn main() -> Result<()> {
         control(),
         comparison(),
         segment_tag(rng)?,
+        commitment(rng)?,
         door_mac(rng)?,
         passphrase(rng)?,
         signing(rng)?,
         agreement(rng)?,
+        small_scalars(rng)?,
         share(rng)?,
     ];
     for mut subject in subjects {

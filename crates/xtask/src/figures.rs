@@ -111,6 +111,8 @@ pub(crate) const ROWS: &[Row] = &[
     row("zk.prover.vs_ark", Measure::Millis, Some("ark-groth16"), Target::Ratio(1.3)),
     row("zk.prove.identity", Measure::Millis, None, Target::AtMost(160.0)),
     row("zk.prove.record", Measure::Millis, None, Target::None),
+    row("zk.prove.statistics.100", Measure::Millis, None, Target::None),
+    row("zk.ceremony.contribute.identity", Measure::Millis, None, Target::None),
     row("zk.verify", Measure::Millis, None, Target::AtMost(1.0)),
     row("zk.batch_verify.100", Measure::Millis, Some("one by one"), Target::Ratio(5.0)),
     row("zk.constraints.identity", Measure::Printed("rows"), None, Target::AtMost(4096.0)),
