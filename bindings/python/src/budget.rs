@@ -6,12 +6,12 @@ use crate::identity::PublicIdentity;
 use crate::log::{Handle, actor, log_of};
 use crate::query::{Plan, Query, Schema, cost, decimal};
 use crate::time::moment;
-use mediveil_bridge::{Classify, Kind};
+use mediveil_bridge::Kind;
 use mediveil_dp as core;
 use mediveil_dp::accounting::Cost;
 use mediveil_dp::{Delta, Epsilon, Guarantee, Quota, QuotaKind, Rho, Terms};
 use mediveil_ledger::UniqueKey;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use std::sync::Arc;
@@ -51,6 +51,43 @@ impl Table {
     fn __reduce__(&self) -> PyResult<()> {
         Err(not_pickled("a table of patients"))
     }
+}
+
+/// The previews of many plans, in their order; `Budget.preview_all` makes them.
+///
+/// >>> import mediveil, os, tempfile
+/// >>> schema = mediveil.Schema("id", {"hba1c": (3, 20, 1)}, max_rows=1000)
+/// >>> budget = mediveil.Budget.create(os.path.join(tempfile.mkdtemp(), "study.log"), "diabetes", schema, epsilon=1)
+/// >>> budget.preview_all([mediveil.Query.count().plan(schema, epsilon="0.1")])[0].refusal is None
+/// True
+#[pyclass(frozen, sequence, module = "mediveil")]
+#[derive(Debug)]
+pub struct Previews(Vec<core::Preview>);
+
+#[pymethods]
+impl Previews {
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
+        let at = if index < 0 { self.0.len().checked_add_signed(index) } else { usize::try_from(index).ok() };
+        let found =
+            at.and_then(|at| self.0.get(at)).ok_or_else(|| PyIndexError::new_err("there is no such preview"))?;
+        shown(py, found)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Previews of {} plans>", self.0.len())
+    }
+}
+
+/// A `Preview` of Python.
+fn shown<'py>(py: Python<'py>, found: &core::Preview) -> PyResult<Bound<'py, PyAny>> {
+    let remaining = found.remaining.as_ref().map(|left| cost(py, left)).transpose()?;
+    let refusal = found.refusal.as_ref().map(ToString::to_string);
+    let make = py.import("mediveil._results")?.getattr("Preview")?;
+    make.call1((cost(py, &found.cost)?, remaining, refusal, found.errors.clone()))
 }
 
 /// The privacy budget of one data set: what may be learned of it in all, debited in a log before any data is touched.
@@ -166,11 +203,26 @@ impl Budget {
     /// What a plan would cost and bring, and whether it would be refused now. Nothing is touched.
     fn preview<'py>(&self, py: Python<'py>, plan: &Plan) -> PyResult<Bound<'py, PyAny>> {
         let budget = self.live()?;
-        let found = py.detach(|| budget.preview(&plan.0)).map_err(fail)?;
-        let remaining = found.remaining.as_ref().map(|left| cost(py, left)).transpose()?;
-        let refusal = found.refusal.as_ref().map(|why| (why.kind().exception(), why.to_string()));
-        let make = py.import("mediveil._results")?.getattr("Preview")?;
-        make.call1((cost(py, &found.cost)?, remaining, refusal.map(|(_, why)| why), found.errors))
+        shown(py, &py.detach(|| budget.preview(&plan.0)).map_err(fail)?)
+    }
+
+    /// What each of many plans would cost and bring if it were asked first. Nothing is touched. The result is a sequence whose
+    /// `Preview`s are made when they are looked at.
+    ///
+    /// >>> import mediveil, os, tempfile
+    /// >>> schema = mediveil.Schema("id", {"hba1c": (3, 20, 1)}, max_rows=1000)
+    /// >>> path = os.path.join(tempfile.mkdtemp(), "study.log")
+    /// >>> with mediveil.Budget.create(path, "diabetes", schema, epsilon=1) as budget:
+    /// ...     plans = [mediveil.Query.mean("hba1c").plan(schema, epsilon=e) for e in ("0.5", "2")]
+    /// ...     previews = budget.preview_all(plans)
+    /// >>> len(previews), [p.refusal is None for p in previews]
+    /// (2, [True, False])
+    fn preview_all(&self, py: Python<'_>, plans: &Bound<'_, PyAny>) -> PyResult<Previews> {
+        let plans =
+            plans.try_iter()?.map(|plan| Ok(plan?.cast_into::<Plan>()?.unbind())).collect::<PyResult<Vec<_>>>()?;
+        let budget = self.live()?;
+        let found = py.detach(|| plans.iter().map(|plan| budget.preview(&plan.get().0)).collect::<Result<Vec<_>, _>>());
+        Ok(Previews(found.map_err(fail)?))
     }
 
     /// Debits a question, answers it, and returns an `Answer`. question: a Plan, or a Query with its price as in `Query.plan`.

@@ -6,11 +6,12 @@
 //! * classes are frozen and hold shared, thread-safe Rust values; what can be closed is behind a lock;
 //! * everything that can take longer than a millisecond runs detached from the interpreter (`py.detach`);
 //! * no reference into memory that Python could change is held while detached: `bytes` are used in place, any other buffer is
-//!   copied first;
+//!   copied first; a `Buffer` has its own memory and is not written while anyone can look at it;
 //! * an error of the libraries becomes the exception that `mediveil-bridge`'s table gives it.
 
 mod abe;
 mod budget;
+mod buffer;
 mod committee;
 mod data;
 mod doors;
@@ -36,7 +37,9 @@ mod _native {
     #[pymodule_export]
     use crate::abe::{AttributeKey, Authority, AuthorityParameters, Policy, PolicyDoor};
     #[pymodule_export]
-    use crate::budget::{Budget, Table};
+    use crate::budget::{Budget, Previews, Table};
+    #[pymodule_export]
+    use crate::buffer::Buffer;
     #[pymodule_export]
     use crate::committee::{Committee, CommitteeDoor, CommitteeKey, Guardian, KeyPlan, KeySet};
     #[pymodule_export]
@@ -58,7 +61,7 @@ mod _native {
     #[pymodule_export]
     use crate::sample::{sample_bundle, sample_cohort};
     #[pymodule_export]
-    use crate::seal::{inspect, open, open_file, rewrap_file, seal, seal_file};
+    use crate::seal::{inspect, open, open_file, rewrap_file, seal, seal_file, seal_into};
     #[pymodule_export]
     use crate::zk::{
         Credential, CredentialRegistry, HeldRecord, Holder, HolderSecret, IdentityRequest, IssuerRegister, Proof,

@@ -48,7 +48,7 @@ def test_sealed_files(case: dict[str, Any]) -> None:
 def test_records() -> None:
     v = vectors("record")
     record = mv.Record(v["json"])
-    assert record.resources[0].digest() == raw(v["digest"])
+    assert record.resources[0].digest == raw(v["digest"])
     commitment = raw(v["commitment"])
     assert record.commit(raw(v["secret"])) == [commitment]
     assert record.open(raw(v["secret"]), 0, v["path"]) == raw(v["opening"])

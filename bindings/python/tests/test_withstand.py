@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -139,3 +140,52 @@ def test_an_exception_while_messages_are_read_comes_through(scene: dict[str, Any
 def messages_of_pairs(scene: dict[str, Any]) -> Any:
     yield prove(scene, "x")
     raise LookupError("the board is gone")
+
+
+def test_a_buffer_is_not_filled_while_somebody_looks_at_it(patient: mv.Identity) -> None:
+    buffer = mv.Buffer(1000)
+    assert len(buffer) == 0 and bytes(buffer) == b""
+    length = mv.seal_into(buffer, b"x" * 100_000, to=patient.public)
+    view = memoryview(buffer)
+    assert view.readonly and len(view) == length == len(buffer)
+    with pytest.raises(mv.BusyError, match="release"):
+        mv.seal_into(buffer, b"again", to=patient.public)
+    second = view[10:20]
+    view.release()
+    with pytest.raises(mv.BusyError):
+        mv.seal_into(buffer, b"again", to=patient.public)
+    second.release()
+    mv.seal_into(buffer, bytearray(b"again"), to=patient.public)
+    assert mv.open(buffer, keys=patient) == b"again"
+    with pytest.raises(mv.InvalidError):
+        mv.seal_into(buffer, b"nobody", to=[])
+    assert len(buffer) == 0, "nothing is left of the file before"
+    with pytest.raises((mv.InvalidError, OverflowError, MemoryError)):
+        mv.Buffer(2**62)
+    with pytest.raises(OverflowError):
+        mv.Buffer(-1)
+    with pytest.raises(TypeError):
+        pickle.dumps(buffer)
+
+
+def test_a_buffer_of_many_threads_has_one_writer_at_a_time(patient: mv.Identity) -> None:
+    buffer = mv.Buffer()
+    outcomes: list[str] = []
+
+    def write(number: int) -> None:
+        for _ in range(20):
+            try:
+                mv.seal_into(buffer, bytes([number]) * 300_000, to=patient.public)
+                with memoryview(buffer) as sealed:
+                    opened = mv.open(sealed, keys=patient)
+                outcomes.append("whole" if len(set(opened)) == 1 else "mixed")
+            except (mv.BusyError, BufferError):
+                outcomes.append("busy")
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "whole" in outcomes and "mixed" not in outcomes
+    mv.seal_into(buffer, b"at rest", to=patient.public)

@@ -28,7 +28,7 @@ fn leaves(to: &Folder, name: &str, value: &Value) {
     match value {
         Value::Object(members) => members.iter().for_each(|(key, value)| leaves(to, &format!("{name}.{key}"), value)),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, value)| leaves(to, &format!("{name}.{n}"), value))
+            items.iter().enumerate().for_each(|(n, value)| leaves(to, &format!("{name}.{n}"), value));
         }
         Value::String(text) => match hex(text) {
             Some(bytes) => to.write(name, bytes),

@@ -277,6 +277,10 @@ class Plan:
 class Table:
     def __new__(cls, data: Any, schema: Schema, /) -> Table: ...
 
+class Previews:
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Preview: ...
+
 class Budget:
     @staticmethod
     def create(
@@ -293,6 +297,7 @@ class Budget:
     @staticmethod
     def open(log: Log | _Path, data_set: str | _Bytes, *, actor: PublicIdentity | None = None) -> Budget: ...
     def preview(self, plan: Plan) -> Preview: ...
+    def preview_all(self, plans: Iterable[Plan]) -> Previews: ...
     def ask(
         self,
         question: Query | Plan,
@@ -347,6 +352,11 @@ class Resource:
     def digest(self) -> bytes: ...
     @property
     def leaves(self) -> list[tuple[str, str]]: ...
+
+class Buffer:
+    def __new__(cls, capacity: int = 0, /) -> Buffer: ...
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 class Committee:
     def __new__(
@@ -707,6 +717,16 @@ def seal(
     context: _Bytes | None = None,
     suite: str | None = None,
 ) -> bytes: ...
+def seal_into(
+    buffer: Buffer,
+    data: _Bytes,
+    /,
+    *,
+    to: _Recipient | Iterable[_Recipient],
+    author: Identity | None = None,
+    context: _Bytes | None = None,
+    suite: str | None = None,
+) -> int: ...
 def open(
     sealed: _Bytes, /, *, keys: _Key | Iterable[_Key], author: PublicIdentity | None = None
 ) -> bytes: ...
