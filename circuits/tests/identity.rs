@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use ark_bn254::Fr;
-use ark_ff::{One as _, Zero as _};
+use ark_ff::{BigInteger as _, One as _, PrimeField as _, Zero as _};
 use mediveil_circuits::identity::{
     Credential, HolderSecret, Identity, IdentityPublic, IdentityWitness, Registry, Role, RoleSet, message,
 };
@@ -185,6 +185,25 @@ fn nullifiers_are_one_a_scope_and_survive_renewal() {
     witness.path = registry.path(0).unwrap();
     let renewed = IdentityPublic { registry: registry.root(), ..public };
     assert!(refusal(&renewed, &witness).is_empty());
+}
+
+/// The same element written as itself plus the field's order, once and as often as 32 bytes hold, would have been the way to a
+/// second file of one secret.
+#[test]
+fn a_nullifier_secret_that_is_not_canonical_is_refused() {
+    let secret = HolderSecret::generate(&mut SeededRng::from_u64(8));
+    let file = secret.encode();
+    let (head, bytes) = file.split_at(file.len() - 32);
+    let element = Fr::from_be_bytes_mod_order(bytes);
+    assert_eq!(HolderSecret::decode(&file).unwrap().holder(), secret.holder());
+    let (mut value, mut refused) = (element.into_bigint(), 0);
+    assert_eq!(value.to_bytes_be(), bytes, "the numbers below are the secret's own");
+    while !value.add_with_carry(&Fr::MODULUS) {
+        assert!(HolderSecret::decode(&[head, &value.to_bytes_be()].concat()).is_err());
+        refused += 1;
+    }
+    assert!(refused >= 4);
+    assert!(HolderSecret::decode(&[head, &Fr::MODULUS.to_bytes_be()].concat()).is_err());
 }
 
 #[test]
