@@ -123,6 +123,13 @@ fn main() {
     }
     put("model", "framingham", mediveil_fhe::program::FRAMINGHAM_2008_HIGH_RISK.as_bytes());
     put("model", "cycle", br#"{"format":"mediveil-model/1","name":"c","inputs":[{"name":"a","min":0,"max":1}],"trees":[{"nodes":[{"input":"a","at_most":0,"yes":0,"no":0}]}],"answer":{"score":{"min":0,"max":1}}}"#);
+    for (name, bytes) in mediveil_fuzz::study_seeds() {
+        put("study", name, &bytes);
+        if let Some(kind) = mediveil_codec::peek_type(&bytes) {
+            put("codec_round_trip", kind.name(), &bytes);
+        }
+    }
+    put("study", "flip", &[0, 200, 1, 1, 90, 0x80]);
     put(
         "canonical_json",
         "text",

@@ -19,6 +19,7 @@ mod round_trip;
 mod sealed;
 mod slip39;
 mod stream;
+mod study;
 mod wire;
 mod zk;
 
@@ -36,6 +37,7 @@ pub use round_trip::{codec_round_trip, decoders};
 pub use sealed::{reader, sample_file, sealed_file};
 pub use slip39::slip39;
 pub use stream::stream;
+pub use study::{study, study_seeds};
 pub use wire::{key_file, wire};
 pub use zk::{zk, zk_seeds};
 
@@ -59,6 +61,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sealed_file", sealed_file),
     ("slip39", slip39),
     ("stream", stream),
+    ("study", study),
     ("wire", wire),
     ("zk", zk),
 ];

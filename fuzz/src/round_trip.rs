@@ -23,6 +23,10 @@ use mediveil_record::{Commitment, LeafOpening, RecordSecret};
 use mediveil_seal::identity::{Identity, PublicIdentity, SealedIdentity};
 use mediveil_seal::ring::{ErasureReceipt, Ring, SealedRing, WrappingFile};
 use mediveil_seal::{CoreHeader, Doors};
+use mediveil_study::{
+    Certificate, Commitment as UploadCommitment, Confirmation, EncryptedAnswer, Manifest, Partial, Registration,
+    Terms as StudyTerms,
+};
 use mediveil_threshold::deal::{CutOff, Enrolled, Plan, Transcript, round0, round1, round2};
 use mediveil_threshold::{
     Committee, KeyShare, PublicKey, PublicKeySet, Signed, guardians, recovery, rehearsal, repair, tdh2,
@@ -150,6 +154,14 @@ pub fn decoders() -> Vec<(ObjectType, Check)> {
         of::<EvaluationKey>(),
         of::<EncryptedInputs>(),
         of::<EncryptedResult>(),
+        of::<StudyTerms>(),
+        of::<Confirmation>(),
+        of::<Manifest>(),
+        of::<UploadCommitment>(),
+        of::<Registration>(),
+        of::<Partial>(),
+        of::<EncryptedAnswer>(),
+        of::<Certificate>(),
     ]
 }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 /// Changes tried on each seed: fewer where an input costs milliseconds.
 fn changes(target: &str) -> usize {
     match target {
-        "committee" | "log_file" | "policy_door" | "stream" | "zk" => 10,
+        "committee" | "log_file" | "policy_door" | "stream" | "study" | "zk" => 10,
         "codec_round_trip" | "fhe" | "model" | "slip39" => 30,
         _ => 100,
     }

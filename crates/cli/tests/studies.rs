@@ -55,6 +55,28 @@ fn study() -> tempfile::TempDir {
     folder
 }
 
+/// A Parquet file of patients with an age and whether they smoke.
+fn write_parquet(path: &Path, ages: &[i32], smokers: &[bool]) {
+    use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int32Type};
+    let schema = "message rows { required binary id (UTF8); required int32 age; optional boolean smoker; }";
+    let schema = parquet::schema::parser::parse_message_type(schema).unwrap().into();
+    let file = fs::File::create(path).unwrap();
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let ids: Vec<ByteArray> = (0..ages.len()).map(|i| ByteArray::from(format!("p{i}").as_str())).collect();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(&ids, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int32Type>().write_batch(ages, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<BoolType>().write_batch(smokers, Some(&vec![1; smokers.len()]), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
 fn json(at: &Path, args: &[&str]) -> Value {
     serde_json::from_slice(&run(at, &[args, &["--json"]].concat(), 0).stdout).unwrap()
 }
@@ -80,6 +102,17 @@ fn a_study_from_terms_to_certificate_and_its_refusals() {
         assert!(said.contains(why) && !said.contains("130"), "{said}");
         assert!(!at.join("bad.rows").exists() && !at.join("bad.rows.manifest").exists());
     }
+    // From Parquet: the same refusals, and what is no Parquet at all.
+    let parquet = |code| {
+        says(at, &["study", "encrypt", "s", "--parquet", "bad.parquet", "-i", "site.key", "-o", "bad.rows"], code)
+    };
+    assert!(parquet(1).contains("bad.parquet"));
+    fs::copy(at.join("bad.csv"), at.join("bad.parquet")).unwrap();
+    assert!(parquet(4).contains("no Parquet file"));
+    write_parquet(&at.join("bad.parquet"), &[50, 130], &[true, false]);
+    let said = parquet(4);
+    assert!(said.contains("row 2, column \"age\"") && !said.contains("130"), "{said}");
+    assert!(!at.join("bad.rows").exists());
     // From FHIR bundles: a folder without any, and columns that name no code.
     fs::create_dir(at.join("bundles")).unwrap();
     let fhir =
@@ -92,11 +125,12 @@ fn a_study_from_terms_to_certificate_and_its_refusals() {
     fhir(4);
     run(at, &["study", "encrypt", "s", "-i", "site.key", "-o", "bad.rows"], 2);
     assert!(!at.join("bad.rows").exists());
-    let rows: String = (0..90).map(|i| format!("p{i},{},{}\n", 20 + i, i % 2)).collect();
-    fs::write(at.join("rows.csv"), format!("id,age,smoker\n{rows}")).unwrap();
-    run(at, &["study", "encrypt", "s", "--csv", "rows.csv", "-i", "stranger.key", "-o", "x.rows"], 3);
-    run(at, &["study", "encrypt", "s", "--csv", "rows.csv", "-i", "site.key", "-o", "x.rows"], 0);
+    let (ages, smokers): (Vec<i32>, Vec<bool>) = (0..90).map(|i| (20 + i, i % 2 == 1)).unzip();
+    write_parquet(&at.join("rows.parquet"), &ages, &smokers);
+    run(at, &["study", "encrypt", "s", "--parquet", "rows.parquet", "-i", "stranger.key", "-o", "x.rows"], 3);
+    run(at, &["study", "encrypt", "s", "--parquet", "rows.parquet", "-i", "site.key", "-o", "x.rows"], 0);
     // A site commits once.
+    fs::write(at.join("rows.csv"), "id,age,smoker\na,50,1\n").unwrap();
     run(at, &["study", "encrypt", "s", "--csv", "rows.csv", "-i", "site.key", "-o", "y.rows"], 3);
     assert!(!at.join("y.rows").exists() && !at.join("y.rows.manifest").exists());
     let query = |name: &str, text: &str| fs::write(at.join(name), text).unwrap();

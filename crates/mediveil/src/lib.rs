@@ -16,7 +16,7 @@
 //! | `zk` | `zk` | how it is proved: setup by several parties, proofs, batches, Solidity |
 //! | `fhe` | `fhe` | aggregates over encrypted columns that only a committee opens |
 //! | `fhe::program` | `fhe`, `tfhe` | a model's answer on one patient's encrypted values; see its patent terms before `tfhe` is built |
-//! | `study` | `study` | research on encrypted records: paid for, opened with noise, certified |
+//! | `study` | `study` | research on encrypted records: paid for, opened with noise, certified; `parquet` reads such tables |
 //! | `federate` | `federate` | sums and models of many sites, clipped, added up under a committee, released with noise |
 //!
 //! # A service that keeps records

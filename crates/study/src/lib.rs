@@ -93,6 +93,9 @@ mod convolution;
 mod estimate;
 mod evaluate;
 mod fhir;
+mod layout;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod plan;
 mod query;
 mod release;
@@ -106,6 +109,7 @@ pub use certificate::{Certificate, Verified};
 pub use confirm::{ConfirmError, Confirmation};
 pub use estimate::Estimate;
 pub use evaluate::{AnswerError, EncryptedAnswer, Partial, Progress};
+pub use layout::Layout;
 pub use plan::{Figures, MomentFigures, Plan, PlanError};
 pub use query::{Filter, Query, Statistic};
 pub use release::{Asked, Evaluation, Registered, Registration, ReleaseError};

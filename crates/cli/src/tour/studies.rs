@@ -14,8 +14,8 @@ use mediveil_ledger::{Actor, Log};
 use mediveil_sample::Generator;
 use mediveil_seal::identity::{Identity, IdentityKind, PublicIdentity};
 use mediveil_study::{
-    Asked, Certificate, Commitment, EncryptedAnswer, Estimate, Evaluation, Plan, Query, ReleaseError, Schema, Study,
-    Table, Terms, Upload, UploadError, Uploads,
+    Asked, Certificate, Commitment, EncryptedAnswer, Estimate, Evaluation, Layout, Plan, Query, ReleaseError, Schema,
+    Study, Table, Terms, Upload, UploadError, Uploads,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -151,7 +151,7 @@ fn found(world: &mut World, figures: &mut Figures) -> Result<String, Failure> {
         log: log.id(),
     };
     let start = Instant::now();
-    let board = folder.join("ceremony");
+    let board = Layout::new(&folder);
     // Each member alone, over messages in a folder, as on five machines.
     let joined = std::thread::scope(|scope| {
         let threads: Vec<_> = members

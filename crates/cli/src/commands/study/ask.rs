@@ -11,9 +11,10 @@ use mediveil_codec::Wire;
 use mediveil_fhe::MemberKey;
 use mediveil_fhe::opening::{DirectoryStore, PartialDecryption};
 use mediveil_seal::AtomicFile;
-use mediveil_study::{Asked, Certificate, EncryptedAnswer, Evaluation, Partial, Plan, Query, ReleaseError, Study};
+use mediveil_study::{
+    Asked, Certificate, EncryptedAnswer, Evaluation, Layout, Partial, Plan, Query, ReleaseError, Study,
+};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use zeroize::Zeroizing;
@@ -24,12 +25,11 @@ fn read_query(path: &Path) -> Result<Query, Failure> {
     Query::from_json(text).map_err(|e| Failure::from(e).at(path))
 }
 
-/// The folder of a query, named by its canonical text.
-fn place(folder: &Folder, plan: &Plan) -> Result<Folder, Failure> {
-    let digest = Sha256::digest(plan.query().to_json());
-    let path = folder.file(&format!("queries/{}", hex(digest.get(..8).unwrap_or_default())));
+/// The files of a study, with the folder of this query made.
+fn place<'f>(folder: &'f Folder, plan: &Plan) -> Result<&'f Layout, Failure> {
+    let path = folder.layout().query(plan);
     std::fs::create_dir_all(&path).map_err(|e| Failure::from(e).at(&path))?;
-    Ok(Folder::new(&path))
+    Ok(folder.layout())
 }
 
 /// A bar over blocks, where one is wanted.
@@ -158,7 +158,7 @@ impl Evaluate {
         let registered = match study.register(&budget, &plan, &uploads, &self.quorum, global.now())? {
             Asked::Registered(registered) => registered,
             Asked::Answered(certificate) => {
-                Folder::write(&place(&folder, &plan)?.file("certificate"), &*certificate)?;
+                Folder::write(&place(&folder, &plan)?.certificate(&plan), &*certificate)?;
                 global.report(false, &json!({ "answered": true }), "answered before: the same certificate, at no cost");
                 return Ok(());
             }
@@ -187,7 +187,7 @@ impl Evaluate {
         if let Some(path) = &self.sign {
             answer = answer.sign(&study, &read_identity(path, &PassphraseSource::default())?)?;
         }
-        let path = place(&folder, &plan)?.file("answer");
+        let path = place(&folder, &plan)?.answer(&plan);
         AtomicFile::options().write(&path, &answer.encode()).map_err(|e| Failure::from(e).at(&path))?;
         let json = json!({
             "id": registered.id().to_string(), "debit": registered.debit(), "query": registered.place(),
@@ -237,7 +237,7 @@ impl Approve {
         let plan = study.plan(&read_query(&self.query)?)?;
         let uploads = uploads(&folder, &study, budget.log())?;
         let place = place(&folder, &plan)?;
-        let path = place.file("answer");
+        let path = place.answer(&plan);
         let shown: Option<EncryptedAnswer> = if path.exists() { Some(Folder::read(&path)?) } else { None };
         let bar = bar(global);
         let progress = |done, all| advance(bar.as_ref(), done, all);
@@ -249,7 +249,7 @@ impl Approve {
         let mut store = DirectoryStore::open(&self.store).map_err(|e| Failure::from(e).at(&self.store))?;
         let mut rng = mediveil_rng::system();
         let part = study.approve(&budget, &plan, &uploads, evaluation, &share, &identity, &mut store, &mut rng)?;
-        let path = place.file(&format!("part-{}", part.member()));
+        let path = place.part(&plan, part.member());
         AtomicFile::options().write(&path, &part.encode()).map_err(|e| Failure::from(e).at(&path))?;
         let json = json!({ "member": part.member(), "part": path.display().to_string() });
         global.report(false, &json, &format!("{}: the part of member {}", path.display(), part.member()));
@@ -300,17 +300,17 @@ impl Release {
         let plan = study.plan(&read_query(&self.query)?)?;
         let uploads = uploads(&folder, &study, budget.log())?;
         let place = place(&folder, &plan)?;
-        let answer: EncryptedAnswer = Folder::read(&place.file("answer"))?;
+        let answer: EncryptedAnswer = Folder::read(&place.answer(&plan))?;
         let mut parts: Vec<PartialDecryption> = Vec::new();
         for member in 1..=study.key().terms().size() {
-            let path = place.file(&format!("part-{member}"));
+            let path = place.part(&plan, member);
             if path.exists() {
                 parts.push(Folder::read(&path)?);
             }
         }
         let certificate = study.release(&budget, &plan, &uploads, &answer, &parts, &operator, global.now())?;
         let (json, text) = describe(&study, &certificate)?;
-        Folder::write(&place.file("certificate"), &certificate)?;
+        Folder::write(&place.certificate(&plan), &certificate)?;
         if let Some(out) = &self.out {
             Folder::write(out, &certificate)?;
         }

@@ -13,9 +13,9 @@ use mediveil_fhe::{CommitteeKey, MemberKey};
 use mediveil_ledger::{Actor, Log};
 use mediveil_seal::AtomicFile;
 use mediveil_seal::identity::{Identity, PublicIdentity};
-use mediveil_study::{ReleaseError, Schema, Study, Terms};
+use mediveil_study::{Layout, ReleaseError, Schema, Study, Terms};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// `study init`.
@@ -79,11 +79,11 @@ impl Init {
         let operator = read_public(&self.operator)?;
         std::fs::create_dir_all(&self.directory).map_err(|e| Failure::from(e).at(&self.directory))?;
         let folder = Folder::new(&self.directory);
-        if folder.file("terms").exists() {
+        if folder.layout().terms().exists() {
             let why = "holds a study already, and terms never change; choose another directory";
             return Err(Failure::new(Kind::Refused, why).at(&self.directory));
         }
-        let path = folder.file("log");
+        let path = folder.layout().log();
         let log = Log::create(&path, &mut mediveil_rng::system()).map_err(|e| of_log(&e).at(&path))?;
         let (title, depth, needed) = (self.title.clone(), self.depth, self.needed);
         let log_id = log.id();
@@ -92,7 +92,7 @@ impl Init {
         let made = terms.check().map_err(Failure::from).and_then(|()| {
             let actor = Actor::of(terms.operator.verifying_key());
             Budget::create(&log, terms.budget(), actor, global.now()).map_err(ReleaseError::from)?;
-            Folder::write(&folder.file("terms"), &terms)
+            Folder::write(&folder.layout().terms(), &terms)
         });
         if made.is_err() {
             drop(log);
@@ -142,7 +142,7 @@ pub(crate) struct Join {
 
 /// The messages of a ceremony in a folder.
 struct Board {
-    folder: PathBuf,
+    layout: Layout,
     members: u32,
     wait: Duration,
 }
@@ -157,12 +157,8 @@ fn of_ceremony(error: &CeremonyError) -> Failure {
 }
 
 impl Board {
-    fn path(&self, round: u8, member: u32) -> PathBuf {
-        self.folder.join(format!("round-{round}-member-{member}"))
-    }
-
     fn post(&self, message: &CeremonyMessage) -> Result<(), Failure> {
-        let path = self.path(message.round(), message.sender());
+        let path = self.layout.message(message.round(), message.sender());
         match AtomicFile::options().keep_existing(true).write(&path, &message.encode()) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                 let why = "exists: this member began the ceremony before. Remove the folder, and let all begin again";
@@ -177,7 +173,8 @@ impl Board {
         self.post(message)?;
         let start = Instant::now();
         loop {
-            let missing: Vec<u32> = (1..=self.members).filter(|m| !self.path(message.round(), *m).exists()).collect();
+            let missing: Vec<u32> =
+                (1..=self.members).filter(|m| !self.layout.message(message.round(), *m).exists()).collect();
             if missing.is_empty() {
                 break;
             }
@@ -187,20 +184,21 @@ impl Board {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        (1..=self.members).map(|m| Folder::read(&self.path(message.round(), m))).collect()
+        (1..=self.members).map(|m| Folder::read(&self.layout.message(message.round(), m))).collect()
     }
 }
 
-/// Runs the ceremony as one member, over a folder that all share.
+/// Runs the ceremony as one member, over a directory that all share.
 pub(crate) fn join(
     terms: &Terms,
     identity: &Identity,
-    folder: &Path,
+    layout: &Layout,
     wait: Duration,
 ) -> Result<(CommitteeKey, MemberKey), Failure> {
-    std::fs::create_dir_all(folder).map_err(|e| Failure::from(e).at(folder))?;
+    let folder = layout.ceremony();
+    std::fs::create_dir_all(&folder).map_err(|e| Failure::from(e).at(&folder))?;
     let committee = terms.committee()?;
-    let board = Board { folder: folder.to_path_buf(), members: committee.size(), wait };
+    let board = Board { layout: layout.clone(), members: committee.size(), wait };
     let mut rng = mediveil_rng::system();
     let (state, sent) = ceremony::begin(&committee, identity, &mut rng).map_err(|e| of_ceremony(&e))?;
     let (state, sent) = state.next(&board.exchange(&sent)?, &mut rng).map_err(|e| of_ceremony(&e))?;
@@ -221,10 +219,10 @@ impl Join {
         }
         let log = folder.log(true)?;
         let wait = Duration::from_secs(self.wait);
-        let (key, share) = join(&folder.terms()?, &identity, &folder.file("ceremony"), wait)?;
+        let (key, share) = join(&folder.terms()?, &identity, folder.layout(), wait)?;
         let options = AtomicFile::options().private(true).keep_existing(true);
         options.write(&self.out, &share.encode_secret()).map_err(|e| Failure::from(e).at(&self.out))?;
-        Folder::write(&folder.file("key"), &key)?;
+        Folder::write(&folder.layout().key(), &key)?;
         let study = Study::new(folder.terms()?, key)?;
         study.confirm(&log, &identity, global.now())?;
         let key = hex(&study.key().id().0);

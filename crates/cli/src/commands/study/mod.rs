@@ -26,11 +26,11 @@ use mediveil_dp::Budget;
 use mediveil_ledger::{Actor, Log, LogError};
 use mediveil_seal::AtomicFile;
 use mediveil_study::{
-    AnswerError, ConfirmError, Estimate, PlanError, ReleaseError, SchemaError, Study, TableError, Terms, TermsError,
-    UploadError,
+    AnswerError, ConfirmError, Estimate, Layout, PlanError, ReleaseError, SchemaError, Study, TableError, Terms,
+    TermsError, UploadError,
 };
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Studies.
 #[derive(Debug, Subcommand)]
@@ -72,15 +72,16 @@ impl StudyCommand {
 }
 
 /// The directory of a study.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(Layout);
 
 impl Folder {
     pub(crate) fn new(path: &Path) -> Self {
-        Self(path.to_path_buf())
+        Self(Layout::new(path))
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+    /// Where its files are.
+    pub(crate) const fn layout(&self) -> &Layout {
+        &self.0
     }
 
     /// Reads an object, whole.
@@ -104,18 +105,17 @@ impl Folder {
     }
 
     pub(crate) fn terms(&self) -> Result<Terms, Failure> {
-        Self::read(&self.file("terms"))
+        Self::read(&self.0.terms())
     }
 
     /// The study with its key, from the two files alone.
     pub(crate) fn study(&self) -> Result<Study, Failure> {
-        let key = self.file("key");
-        let key = Self::read(&key)?;
+        let key = Self::read(&self.0.key())?;
         Ok(Study::new(self.terms()?, key)?)
     }
 
     pub(crate) fn log(&self, writing: bool) -> Result<Log, Failure> {
-        let path = self.file("log");
+        let path = self.0.log();
         let log = if writing { Log::open(&path) } else { mediveil_ledger::Options::new().open_read_only(&path) };
         log.map_err(|e| of_log(&e).at(&path))
     }

@@ -7,7 +7,7 @@ use crate::global::Global;
 use clap::{ArgGroup, Args};
 use mediveil_record::{Limits, Record};
 use mediveil_seal::AtomicFile;
-use mediveil_study::{Commitment, Manifest, Schema, Study, Table, Upload, UploadError, Uploads};
+use mediveil_study::{Commitment, Layout, Manifest, Schema, Study, Table, Upload, UploadError, Uploads};
 use serde_json::json;
 use std::fs::File;
 use std::io::BufWriter;
@@ -15,13 +15,16 @@ use std::path::{Path, PathBuf};
 
 /// `study encrypt`.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("rows").required(true).args(["csv", "fhir"]))]
+#[command(group = ArgGroup::new("rows").required(true).args(["csv", "parquet", "fhir"]))]
 pub(crate) struct Encrypt {
     /// The study's directory
     directory: PathBuf,
     /// The site's rows as CSV with a heading; an empty field is a missing value
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// The site's rows as Apache Parquet, uncompressed or with Snappy; null is a missing value
+    #[arg(long, value_name = "FILE")]
+    parquet: Option<PathBuf>,
     /// The site's rows as a folder of FHIR R4 bundles (*.json), each of one patient
     #[arg(long, value_name = "DIR")]
     fhir: Option<PathBuf>,
@@ -33,11 +36,15 @@ pub(crate) struct Encrypt {
     out: PathBuf,
 }
 
-/// The manifest beside the ciphertexts.
-pub(crate) fn manifest_path(blocks: &Path) -> PathBuf {
-    let mut name = blocks.as_os_str().to_owned();
-    name.push(".manifest");
-    PathBuf::from(name)
+#[cfg(feature = "parquet")]
+fn parquet(path: &Path, schema: &Schema) -> Result<Table, Failure> {
+    let file = File::open(path).map_err(|e| Failure::from(e).at(path))?;
+    Table::from_parquet(file, schema).map_err(|e| Failure::from(e).at(path))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn parquet(path: &Path, _schema: &Schema) -> Result<Table, Failure> {
+    Err(Failure::usage("this build has no feature `parquet`; give the rows as CSV").at(path))
 }
 
 impl Encrypt {
@@ -45,6 +52,9 @@ impl Encrypt {
         if let Some(path) = &self.csv {
             let file = File::open(path).map_err(|e| Failure::from(e).at(path))?;
             return Table::from_csv(file, schema).map_err(|e| Failure::from(e).at(path));
+        }
+        if let Some(path) = &self.parquet {
+            return parquet(path, schema);
         }
         let mut table = Table::new(schema);
         for path in bundles(self.fhir.as_deref().unwrap_or(Path::new(".")))? {
@@ -75,7 +85,7 @@ impl Encrypt {
         let manifest = study.encrypt(&table, &identity, &mut out, &mut mediveil_rng::system(), &mut |_, _| ())?;
         let out = out.into_inner().map_err(|e| at(e.into_error()))?;
         // The files first: what the log promises must exist. A manifest without its ciphertexts is of no use to anybody.
-        Folder::write(&manifest_path(&self.out), &manifest)?;
+        Folder::write(&Layout::manifest(&self.out), &manifest)?;
         out.commit().map_err(at)?;
         let entry = study.commit(budget.log(), &Commitment::new(&manifest, &identity), global.now())?;
         let json = json!({
@@ -102,19 +112,15 @@ pub(crate) struct Submit {
     upload: PathBuf,
 }
 
-fn place(folder: &Folder, site: u32) -> PathBuf {
-    folder.file(&format!("uploads/site-{site}"))
-}
-
 impl Submit {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
         let folder = Folder::new(&self.directory);
         let (study, budget) = folder.open(false)?;
-        let manifest: Manifest = Folder::read(&manifest_path(&self.upload))?;
+        let manifest: Manifest = Folder::read(&Layout::manifest(&self.upload))?;
         study.admit(budget.log(), &manifest)?;
-        let target = place(&folder, manifest.site());
-        let parent = folder.file("uploads");
-        std::fs::create_dir_all(&parent).map_err(|e| Failure::from(e).at(&parent))?;
+        let target = folder.layout().upload(manifest.site());
+        let parent = target.parent().unwrap_or(&self.directory);
+        std::fs::create_dir_all(parent).map_err(|e| Failure::from(e).at(parent))?;
         if target.exists() {
             return Err(Failure::new(Kind::Refused, "exists: the site has submitted already").at(&target));
         }
@@ -122,7 +128,7 @@ impl Submit {
         let at = |e: std::io::Error| Failure::from(e).at(&target);
         let mut out = AtomicFile::options().keep_existing(true).create(&target).map_err(at)?;
         std::io::copy(&mut source, &mut out).map_err(at)?;
-        Folder::write(&manifest_path(&target), &manifest)?;
+        Folder::write(&Layout::manifest(&target), &manifest)?;
         out.commit().map_err(at)?;
         let json = json!({ "site": manifest.site(), "blocks": manifest.blocks(), "bytes": manifest.bytes() });
         let text = format!("{}: the rows of site {}, encrypted", target.display(), manifest.site());
@@ -135,12 +141,12 @@ impl Submit {
 pub(crate) fn uploads(folder: &Folder, study: &Study, log: &mediveil_ledger::Log) -> Result<Uploads, Failure> {
     let mut all = Vec::new();
     for site in (0u32..).take(study.terms().sites.len()) {
-        let path = place(folder, site);
+        let path = folder.layout().upload(site);
         if !path.exists() {
             let why = format!("site {site} has not submitted its rows yet");
             return Err(Failure::new(Kind::Refused, why));
         }
-        all.push(Upload::in_file(Folder::read(&manifest_path(&path))?, path));
+        all.push(Upload::in_file(Folder::read(&Layout::manifest(&path))?, path));
     }
     Ok(study.accept(log, all)?)
 }
