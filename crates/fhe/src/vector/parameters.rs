@@ -51,6 +51,8 @@ pub struct VectorParameters {
     need: VectorNeed,
     width: u32,
     fields: usize,
+    /// The first prime's inverse modulo the second.
+    inverse: u64,
 }
 
 impl VectorParameters {
@@ -100,7 +102,10 @@ impl VectorParameters {
         }
         let context = Context::new_arc(&PRIMES, degree).map_err(ring::RingError::from)?;
         let fields = usize::try_from(fields).map_err(|_| VectorError::Need("fields"))?;
-        Ok(Self { context, degree, need: *need, width, fields })
+        let [p, q] = PRIMES;
+        let field = Modulus::new(q).map_err(ring::RingError::from)?;
+        let inverse = field.inv(field.reduce(p)).ok_or(ring::RingError)?;
+        Ok(Self { context, degree, need: *need, width, fields, inverse })
     }
 
     /// What it was made for.
@@ -159,6 +164,10 @@ impl VectorParameters {
     /// The bits of T: all fields of a coefficient.
     pub(super) fn message_bits(&self) -> u32 {
         u32::try_from(self.fields).unwrap_or(0).saturating_mul(self.width)
+    }
+
+    pub(super) const fn inverse(&self) -> u64 {
+        self.inverse
     }
 
     pub(super) const fn context(&self) -> &Arc<Context> {

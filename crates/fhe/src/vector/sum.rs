@@ -194,8 +194,7 @@ impl VectorSum {
         let [p, q] = PRIMES;
         let Some([_, field]) = self.parameters.moduli().first_chunk::<2>() else { return i128::MAX };
         // a + p ((b - a) / p mod q), below p q < 2^104.
-        let inverse = field.inv(field.reduce(p)).unwrap_or(0);
-        let digit = field.mul(field.sub(b, field.reduce(a)), inverse);
+        let digit = field.mul(field.sub(b, field.reduce(a)), self.parameters.inverse());
         let whole = i128::from(a).wrapping_add(i128::from(p).wrapping_mul(digit.into()));
         let modulus = i128::from(p).wrapping_mul(q.into());
         if whole > modulus / 2 { whole.wrapping_sub(modulus) } else { whole }
