@@ -4,6 +4,7 @@
 //! use, checks its own claim, and returns its figures; a claim that does not hold fails the run.
 
 mod budget;
+mod federations;
 mod guardians;
 mod keys;
 mod log;
@@ -124,6 +125,7 @@ fn steps() -> impl Iterator<Item = &'static Step> {
         proofs::STEPS,
         guardians::STEPS,
         studies::STEPS,
+        federations::STEPS,
         log::EVENTS,
         budget::STEPS,
         #[cfg(feature = "model")]

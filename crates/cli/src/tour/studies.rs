@@ -95,7 +95,7 @@ fn schema(now: Timestamp, rows: usize) -> Result<Schema, Failure> {
 }
 
 /// The cohort as CSV for each site: the one beside the folder of bundles, or a generated one.
-fn cohort(world: &World) -> Result<Vec<String>, Failure> {
+pub(crate) fn cohort(world: &World) -> Result<Vec<String>, Failure> {
     let beside = world.fhir.as_ref().and_then(|f| f.parent()).map(|f| f.join("cohort.csv")).filter(|f| f.exists());
     let text = match beside {
         Some(path) => {
