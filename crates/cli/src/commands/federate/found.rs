@@ -184,15 +184,15 @@ impl Init {
             operator: read_public(&self.operator)?,
         };
         let task = self.shape.read_task()?;
-        let folder = Folder::new(&self.directory);
-        if folder.file("terms").exists() {
+        let folder = self.directory.as_path();
+        if folder.join("terms").exists() {
             let why = "holds a federation already, and terms never change; choose another directory";
             return Err(Failure::new(Kind::Refused, why).at(&self.directory));
         }
         let new = !self.directory.exists();
         std::fs::create_dir_all(&self.directory).map_err(|e| Failure::from(e).at(&self.directory))?;
-        let path = folder.file("log");
-        let made = self.make(&folder, &path, task, people, global);
+        let path = folder.join("log");
+        let made = self.make(folder, &path, task, people, global);
         if made.is_err() {
             let _ = std::fs::remove_file(&path);
             if new {
@@ -211,7 +211,7 @@ impl Init {
 
     fn make(
         &self,
-        folder: &Folder,
+        folder: &Path,
         path: &Path,
         task: Task,
         people: People,
@@ -220,7 +220,7 @@ impl Init {
         let log = Log::create(path, &mut mediveil_rng::system()).map_err(|e| log_failure(&e, path))?;
         let federation = Federation::new(self.shape.terms(&self.title, task, people, &log)?)?;
         federation.create_budget(&log, global.now())?;
-        Folder::write(&folder.file("terms"), federation.terms())?;
+        Folder::write(&folder.join("terms"), federation.terms())?;
         Ok((federation, log))
     }
 }

@@ -104,16 +104,16 @@ impl From<FederateError> for Failure {
 
 /// The directory of a federation.
 pub(crate) struct Place {
-    folder: Folder,
+    folder: PathBuf,
     pub(crate) federation: Federation,
     pub(crate) budget: Budget,
 }
 
 impl Place {
     pub(crate) fn open(directory: &Path, writing: bool) -> Result<Self, Failure> {
-        let folder = Folder::new(directory);
-        let federation = Federation::new(Folder::read::<Terms>(&folder.file("terms"))?)?;
-        let path = folder.file("log");
+        let folder = directory.to_path_buf();
+        let federation = Federation::new(Folder::read::<Terms>(&folder.join("terms"))?)?;
+        let path = folder.join("log");
         let log = if writing { Log::open(&path) } else { mediveil_ledger::Options::new().open_read_only(&path) };
         let budget = federation.open_budget(&log.map_err(|e| of_log(&e).at(&path))?)?;
         Ok(Self { folder, federation, budget })
@@ -125,7 +125,7 @@ impl Place {
 
     /// A file of a round.
     fn file(&self, round: u32, name: &str) -> PathBuf {
-        self.folder.file(&format!("rounds/{round}/{name}"))
+        self.folder.join(format!("rounds/{round}/{name}"))
     }
 
     /// The round that began last.
