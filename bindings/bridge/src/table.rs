@@ -596,3 +596,142 @@ impl Classify for mediveil_threshold::slip39::Slip39Error {
         }
     }
 }
+
+// --- fhe ---
+
+impl Classify for mediveil_fhe::CiphertextError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Key { .. } => Kind::NoKey,
+            Self::Ring => Kind::Damaged,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::EncryptError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::OutOfBounds { .. } | Self::TooManyRows { .. } | Self::Bounds { .. } => Kind::Invalid,
+            Self::Ring(_) => Kind::Damaged,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::ParameterError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Degree(_) | Self::Moduli | Self::Need(_) | Self::Range(_) => Kind::Invalid,
+            Self::Insecure { .. } => Kind::Refused,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::EvaluateError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Ciphertext(e) => e.kind(),
+            Self::Range(_) => Kind::Invalid,
+            Self::Ring(_) => Kind::Damaged,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::opening::OpenError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Ciphertext(e) => e.kind(),
+            Self::Evaluate(e) => e.kind(),
+            Self::Request(_) | Self::Noise { .. } => Kind::Invalid,
+            Self::Budget(_) | Self::NotInQuorum | Self::Missing { .. } => Kind::Refused,
+            Self::Spent(_) => Kind::State,
+            Self::NoiseSource(_) => Kind::Failed,
+            Self::Store(e) => Classify::kind(e),
+            Self::Damaged | Self::Ring(_) => Kind::Damaged,
+            Self::Part { .. } | Self::Garbage => Kind::Unverified,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::ceremony::CeremonyError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Terms(_) | Self::Budget(_) => Kind::Invalid,
+            Self::NotAMember | Self::Missing { .. } => Kind::Refused,
+            Self::Unexpected { .. } | Self::Signature { .. } | Self::Transcript { .. } => Kind::Unverified,
+            Self::Commitment { .. } | Self::Dealing { .. } | Self::Keys { .. } | Self::Test { .. } => Kind::Unverified,
+            Self::Malformed { .. } | Self::Sealed { .. } | Self::Ring(_) => Kind::Damaged,
+            Self::Seal { .. } => Kind::Failed,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::program::ModelError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Json(_) | Self::TooLong(_) | Self::Range(_) | Self::Input(_) => Kind::Damaged,
+            Self::Cycle { .. } | Self::Node { .. } | Self::Deep(_) => Kind::Damaged,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::program::FormError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Json(_) | Self::Groups | Self::Scale => Kind::Damaged,
+            Self::Bounds(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::program::ValueError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Json(_) | Self::Missing(_) | Self::Unknown(_) | Self::Number { .. } => Kind::Invalid,
+            Self::Domain { .. } | Self::Count { .. } => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::program::PlanError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Domain { .. } | Self::Form(_) | Self::Overflow { .. } | Self::Width { .. } => Kind::Refused,
+            Self::Path { .. } | Self::Bootstraps { .. } | Self::Slow { .. } => Kind::Refused,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+#[cfg(feature = "tfhe")]
+impl Classify for mediveil_fhe::program::ProgramError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Key { .. } => Kind::NoKey,
+            Self::Form => Kind::Refused,
+            Self::Damaged(_) | Self::NoAnswer => Kind::Damaged,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::vector::VectorError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Need(_) | Self::TooWide { .. } | Self::Length { .. } | Self::Range => Kind::Invalid,
+            Self::TooMany { .. } | Self::Committee => Kind::Invalid,
+            Self::Foreign | Self::Ring(_) => Kind::Damaged,
+            Self::TooFew { .. } => Kind::Refused,
+            Self::Twice { .. } | Self::Garbage => Kind::Unverified,
+            _ => Kind::Failed,
+        }
+    }
+}

@@ -19,6 +19,7 @@ mod fail;
 mod files;
 mod identity;
 mod log;
+mod model;
 mod objects;
 mod paper;
 mod query;
@@ -48,6 +49,11 @@ mod _native {
     use crate::identity::{Identity, Passphrase, PublicIdentity};
     #[pymodule_export]
     use crate::log::{Log, LogFollower, SignedHead, verify_consistency, verify_evidence};
+    #[cfg(feature = "model")]
+    #[pymodule_export]
+    use crate::model::{EncryptedInputs, EncryptedResult, EvaluationKey, PatientKey, score};
+    #[pymodule_export]
+    use crate::model::{Model, ModelForm, ModelPlan};
     #[pymodule_export]
     use crate::paper::{paper_join, paper_split};
     #[pymodule_export]

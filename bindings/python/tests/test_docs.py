@@ -12,6 +12,7 @@ from typing import Any, Iterator
 import pytest
 
 import mediveil
+import mediveil._models
 import mediveil._native
 import mediveil._tables
 
@@ -30,12 +31,15 @@ def documented() -> Iterator[tuple[str, Any]]:
                     yield f"{name}.{member}", getattr(item, member)
     yield "_tables.to_csv", mediveil._tables.to_csv
     yield "_tables.to_integers", mediveil._tables.to_integers
+    yield "_models.from_sklearn", mediveil._models.from_sklearn
+    yield "_models.values_json", mediveil._models.values_json
 
 
 @pytest.mark.parametrize(("name", "item"), list(documented()), ids=lambda value: value if isinstance(value, str) else "")
 def test_the_examples_in_the_documentation_run(name: str, item: Any) -> None:
     text = inspect.getdoc(item) or ""
-    test = doctest.DocTestParser().get_doctest(text, {**vars(mediveil), **vars(mediveil._tables)}, name, name, 0)
+    names = {**vars(mediveil), **vars(mediveil._tables), **vars(mediveil._models)}
+    test = doctest.DocTestParser().get_doctest(text, names, name, name, 0)
     said: list[str] = []
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     runner.run(test, out=said.append)

@@ -3,7 +3,8 @@
 Records sealed for many readers (`seal`, `open`), keys (`Identity`, `KeyRing`), access by attributes (`Authority`, `Policy`),
 a log that cannot be rewritten unseen (`Log`), FHIR records and commitments to them (`Record`), statistics under a privacy
 budget (`Schema`, `Table`, `Query`, `Budget`), proofs in zero knowledge of who somebody is, what a record says and what a table
-adds up to (`prove`, `verify`), and keys that a committee holds together (`Committee`, `Guardian`, `Recovery`).
+adds up to (`prove`, `verify`), keys that a committee holds together (`Committee`, `Guardian`, `Recovery`), and models that
+answer on values that stay encrypted (`Model`, `PatientKey`, `score`).
 
 Conventions:
 
@@ -56,6 +57,9 @@ from ._native import (
     KeySet,
     Log,
     LogFollower,
+    Model,
+    ModelForm,
+    ModelPlan,
     Passphrase,
     Plan,
     Policy,
@@ -132,6 +136,9 @@ __all__ = [
     "KeySet",
     "Log",
     "LogFollower",
+    "Model",
+    "ModelForm",
+    "ModelPlan",
     "NoKeyError",
     "NotFoundError",
     "Passphrase",
@@ -185,3 +192,11 @@ __all__ = [
     "verify_consistency",
     "verify_evidence",
 ]
+
+# Absent where the native module was built without its feature `model`, for the sake of its patent terms.
+try:
+    from ._native import EncryptedInputs, EncryptedResult, EvaluationKey, PatientKey, score
+except ImportError:  # pragma: no cover
+    pass
+else:
+    __all__ += ["EncryptedInputs", "EncryptedResult", "EvaluationKey", "PatientKey", "score"]

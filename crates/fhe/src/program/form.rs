@@ -268,16 +268,7 @@ impl Form {
     /// # Errors
     /// [`ValueError`] naming the input.
     pub fn values(&self, values: Vec<i64>) -> Result<Values, ValueError> {
-        let values = Values(values);
-        if values.0.len() != self.inputs.len() {
-            return Err(ValueError::Count { expected: self.inputs.len(), found: values.0.len() });
-        }
-        for (input, value) in self.inputs.iter().zip(&values.0) {
-            if !(input.min..=input.max).contains(value) {
-                return Err(ValueError::Domain { input: input.name.clone(), min: input.min, max: input.max });
-            }
-        }
-        Ok(values)
+        Values::check(&self.inputs, values)
     }
 
     /// Values from a JSON object with one number, or truth value, for each input.
@@ -285,13 +276,32 @@ impl Form {
     /// # Errors
     /// [`ValueError`] naming the input.
     pub fn values_from_json(&self, text: &str) -> Result<Values, ValueError> {
+        Values::from_json(&self.inputs, text)
+    }
+}
+
+impl Values {
+    fn check(inputs: &[Input], values: Vec<i64>) -> Result<Self, ValueError> {
+        let values = Self(values);
+        if values.0.len() != inputs.len() {
+            return Err(ValueError::Count { expected: inputs.len(), found: values.0.len() });
+        }
+        for (input, value) in inputs.iter().zip(&values.0) {
+            if !(input.min..=input.max).contains(value) {
+                return Err(ValueError::Domain { input: input.name.clone(), min: input.min, max: input.max });
+            }
+        }
+        Ok(values)
+    }
+
+    pub(super) fn from_json(inputs: &[Input], text: &str) -> Result<Self, ValueError> {
         let object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(text).map_err(|e| ValueError::Json(e.to_string()))?;
-        if let Some(name) = object.keys().find(|name| self.inputs.iter().all(|i| i.name != **name)) {
+        if let Some(name) = object.keys().find(|name| inputs.iter().all(|i| i.name != **name)) {
             return Err(ValueError::Unknown(name.clone()));
         }
         let mut values = Vec::new();
-        for input in &self.inputs {
+        for input in inputs {
             let value = object.get(&input.name).ok_or_else(|| ValueError::Missing(input.name.clone()))?;
             let number = match value {
                 serde_json::Value::Bool(flag) => Some(i64::from(*flag)),
@@ -302,7 +312,7 @@ impl Form {
             let wrong = || ValueError::Number { input: input.name.clone(), decimals: input.decimals };
             values.push(number.ok_or_else(wrong)?);
         }
-        self.values(values)
+        Self::check(inputs, values)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Numbers of a model are integers, so that "equal to the model in the clear" has one meaning. Weights with decimals are
 //! multiplied by the file's `scale`; values with decimals by ten for each of the input's `decimals`.
 
+use super::form::{ValueError, Values};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -389,6 +390,14 @@ impl Model {
     #[must_use]
     pub fn cuts(&self) -> &[i64] {
         &self.cuts
+    }
+
+    /// Values from a JSON object with one number, or truth value, for each input, checked against their bounds.
+    ///
+    /// # Errors
+    /// [`ValueError`] naming the input.
+    pub fn values_from_json(&self, text: &str) -> Result<Values, ValueError> {
+        Values::from_json(&self.inputs, text)
     }
 
     /// The score of values in the clear, in the order of the inputs.
