@@ -599,10 +599,32 @@ impl Classify for mediveil_threshold::slip39::Slip39Error {
 
 // --- fhe ---
 
+impl Classify for mediveil_fhe::RingError {
+    fn kind(&self) -> Kind {
+        Kind::Failed
+    }
+}
+
+impl Classify for mediveil_fhe::BudgetExceeded {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+}
+
+impl Classify for mediveil_fhe::ParameterError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Degree(_) | Self::Insecure { .. } | Self::Moduli | Self::Range(_) => Kind::Invalid,
+            Self::Need(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
 impl Classify for mediveil_fhe::CiphertextError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Key { .. } => Kind::NoKey,
+            Self::Key { .. } => Kind::Unverified,
             Self::Ring => Kind::Damaged,
             _ => Kind::Failed,
         }
@@ -613,17 +635,7 @@ impl Classify for mediveil_fhe::EncryptError {
     fn kind(&self) -> Kind {
         match self {
             Self::OutOfBounds { .. } | Self::TooManyRows { .. } | Self::Bounds { .. } => Kind::Invalid,
-            Self::Ring(_) => Kind::Damaged,
-            _ => Kind::Failed,
-        }
-    }
-}
-
-impl Classify for mediveil_fhe::ParameterError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Degree(_) | Self::Moduli | Self::Need(_) | Self::Range(_) => Kind::Invalid,
-            Self::Insecure { .. } => Kind::Refused,
+            Self::Ring(e) => e.kind(),
             _ => Kind::Failed,
         }
     }
@@ -634,7 +646,24 @@ impl Classify for mediveil_fhe::EvaluateError {
         match self {
             Self::Ciphertext(e) => e.kind(),
             Self::Range(_) => Kind::Invalid,
-            Self::Ring(_) => Kind::Damaged,
+            Self::Ring(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_fhe::ceremony::CeremonyError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Terms(_) => Kind::Invalid,
+            Self::NotAMember => Kind::Refused,
+            Self::Missing { .. } | Self::Unexpected { .. } => Kind::State,
+            Self::Signature { .. } | Self::Transcript { .. } | Self::Commitment { .. } => Kind::Unverified,
+            Self::Malformed { .. } | Self::Sealed { .. } | Self::Dealing { .. } => Kind::Unverified,
+            Self::Keys { .. } | Self::Test { .. } => Kind::Unverified,
+            Self::Budget(e) => e.kind(),
+            Self::Seal { .. } => Kind::Failed,
+            Self::Ring(e) => e.kind(),
             _ => Kind::Failed,
         }
     }
@@ -644,28 +673,16 @@ impl Classify for mediveil_fhe::opening::OpenError {
     fn kind(&self) -> Kind {
         match self {
             Self::Ciphertext(e) => e.kind(),
-            Self::Evaluate(e) => e.kind(),
-            Self::Request(_) | Self::Noise { .. } => Kind::Invalid,
-            Self::Budget(_) | Self::NotInQuorum | Self::Missing { .. } => Kind::Refused,
-            Self::Spent(_) => Kind::State,
-            Self::NoiseSource(_) => Kind::Failed,
+            Self::Budget(e) => e.kind(),
+            Self::Request(_) => Kind::Invalid,
+            Self::NotInQuorum | Self::Spent(_) => Kind::Refused,
+            Self::Noise { .. } | Self::NoiseSource(_) => Kind::Failed,
             Self::Store(e) => Classify::kind(e),
-            Self::Damaged | Self::Ring(_) => Kind::Damaged,
+            Self::Damaged => Kind::Damaged,
+            Self::Missing { .. } => Kind::State,
             Self::Part { .. } | Self::Garbage => Kind::Unverified,
-            _ => Kind::Failed,
-        }
-    }
-}
-
-impl Classify for mediveil_fhe::ceremony::CeremonyError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Terms(_) | Self::Budget(_) => Kind::Invalid,
-            Self::NotAMember | Self::Missing { .. } => Kind::Refused,
-            Self::Unexpected { .. } | Self::Signature { .. } | Self::Transcript { .. } => Kind::Unverified,
-            Self::Commitment { .. } | Self::Dealing { .. } | Self::Keys { .. } | Self::Test { .. } => Kind::Unverified,
-            Self::Malformed { .. } | Self::Sealed { .. } | Self::Ring(_) => Kind::Damaged,
-            Self::Seal { .. } => Kind::Failed,
+            Self::Ring(e) => e.kind(),
+            Self::Evaluate(e) => e.kind(),
             _ => Kind::Failed,
         }
     }
@@ -731,6 +748,118 @@ impl Classify for mediveil_fhe::vector::VectorError {
             Self::Foreign | Self::Ring(_) => Kind::Damaged,
             Self::TooFew { .. } => Kind::Refused,
             Self::Twice { .. } | Self::Garbage => Kind::Unverified,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+// --- study ---
+
+impl Classify for mediveil_study::SchemaError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Json(_) | Self::Invalid(..) => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_study::TermsError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(_) => Kind::Invalid,
+            Self::Parameters(e) => e.kind(),
+            Self::Committee(e) => e.kind(),
+            Self::Key => Kind::Unverified,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_study::ConfirmError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotAMember => Kind::Refused,
+            Self::OtherKey { .. } => Kind::Unverified,
+            Self::Missing { .. } => Kind::State,
+            Self::Log(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_study::TableError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Read(_) | Self::NoColumn(_) | Self::Value { .. } | Self::Patient { .. } => Kind::Invalid,
+            Self::NoCode(_) | Self::TooManyRows { .. } | Self::TooManyOfOne { .. } => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_study::PlanError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Json(_) | Self::NoColumn(_) | Self::Column { .. } | Self::Parameter(_) => Kind::Invalid,
+            Self::Depth { .. } | Self::Overflow { .. } | Self::TooManyCells { .. } | Self::Price => Kind::Invalid,
+            Self::Noise(e) => e.kind(),
+            Self::Sensitivity(e) => e.kind(),
+            Self::Mechanism(e) => e.kind(),
+            Self::Amount(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_study::UploadError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotASite | Self::Uncommitted { .. } => Kind::Refused,
+            Self::Schema | Self::TooManyRows { .. } | Self::Incomplete => Kind::Invalid,
+            Self::Duplicate { .. } => Kind::Exists,
+            Self::Foreign { .. } | Self::Signature { .. } | Self::OtherUpload { .. } => Kind::Unverified,
+            Self::Copied { .. } => Kind::Unverified,
+            Self::Damaged { .. } | Self::Entry { .. } => Kind::Damaged,
+            Self::Encrypt(e) => e.kind(),
+            Self::Ciphertext(e) => e.kind(),
+            Self::Evaluate(e) => e.kind(),
+            Self::Log(e) => e.kind(),
+            Self::Io(e) => Classify::kind(e),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_study::AnswerError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Upload(e) => e.kind(),
+            Self::Evaluate(e) => e.kind(),
+            Self::Ciphertext(e) => e.kind(),
+            Self::Encrypt(e) => e.kind(),
+            Self::OtherStudy | Self::Range { .. } | Self::Unrelated | Self::Overlap { .. } => Kind::Invalid,
+            Self::Incomplete { .. } => Kind::State,
+            Self::Evaluator | Self::OtherAnswer => Kind::Unverified,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_study::ReleaseError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Budget(e) => e.kind(),
+            Self::Answer(e) => e.kind(),
+            Self::Upload(e) => e.kind(),
+            Self::Open(e) => e.kind(),
+            Self::Plan(e) => e.kind(),
+            Self::NotPaid | Self::NotRegistered | Self::OtherQuorum | Self::NotOperator => Kind::Refused,
+            Self::Answered => Kind::State,
+            Self::OtherBudget | Self::Certificate(_) => Kind::Unverified,
+            Self::Evidence(e) => e.kind(),
+            Self::Log(e) => e.kind(),
+            Self::Decode(e) => Classify::kind(e),
             _ => Kind::Failed,
         }
     }

@@ -123,7 +123,7 @@ fn data_set(name: &Bound<'_, PyAny>) -> PyResult<[u8; 32]> {
     crate::data::exactly(name, "the id of a data set")
 }
 
-fn cap(
+pub fn cap(
     epsilon: Option<&Bound<'_, PyAny>>,
     rho: Option<&Bound<'_, PyAny>>,
     delta: Option<&Bound<'_, PyAny>>,
@@ -140,7 +140,7 @@ fn cap(
 }
 
 impl Budget {
-    fn of(budget: core::Budget) -> Self {
+    pub fn of(budget: core::Budget) -> Self {
         let handle = Handle::of(budget.log().clone());
         Self { budget, handle }
     }
@@ -161,8 +161,8 @@ impl Budget {
 #[pymethods]
 impl Budget {
     /// Makes the budget of a data set, for its life. log: a Log or a path, where a log is made if there is none. data_set: its
-    /// name, or 32 bytes. The cap is `epsilon`, or `rho` with or without `delta`, as `str`, `Decimal`, `int` or `float`.
-    /// actor: who is named in the entries. Raises ExistsError if it has a budget.
+    /// name, or 32 bytes. The schema is declared in the log. The cap is `epsilon`, or `rho` with or without `delta`, as `str`,
+    /// `Decimal`, `int` or `float`. actor: who is named in the entries. Raises ExistsError if it has a budget.
     #[staticmethod]
     #[pyo3(signature = (log, data_set, schema, *, epsilon = None, rho = None, delta = None, actor = None, now = None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -184,7 +184,12 @@ impl Budget {
             cap: cap(epsilon, rho, delta)?,
         };
         let (now, who, log) = (moment(now)?, self::actor(actor), log_of(log, true)?);
-        Ok(Self::of(py.detach(|| core::Budget::create(&log, terms, who, now)).map_err(fail)?))
+        let made = py.detach(|| {
+            let budget = core::Budget::create(&log, terms, who, now)?;
+            budget.declare_schema(&schema.0, now)?;
+            Ok(budget)
+        });
+        made.map(Self::of).map_err(|e: core::Refused| fail(e))
     }
 
     /// Opens the budget of a data set. Raises NotFoundError.
@@ -198,6 +203,20 @@ impl Budget {
     ) -> PyResult<Self> {
         let (log, id, who) = (log_of(log, false)?, self::data_set(data_set)?, self::actor(actor));
         Ok(Self::of(py.detach(|| core::Budget::open(&log, &id, who)).map_err(fail)?))
+    }
+
+    /// Declares the schema of a later version of the data in the log. `ask` takes tables of declared schemas only, so that nobody
+    /// widens a column's bounds unseen. Declaring one again changes nothing. Raises InvalidError for another privacy unit.
+    #[pyo3(signature = (schema, *, now = None))]
+    fn declare_schema(&self, py: Python<'_>, schema: &Schema, now: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let (budget, now) = (self.live()?, moment(now)?);
+        py.detach(|| budget.declare_schema(&schema.0, now)).map_err(fail)
+    }
+
+    /// Whether a schema was declared in the log for this data set.
+    fn knows_schema(&self, py: Python<'_>, schema: &Schema) -> PyResult<bool> {
+        let budget = self.live()?;
+        py.detach(|| budget.knows_schema(&schema.0)).map_err(fail)
     }
 
     /// What a plan would cost and bring, and whether it would be refused now. Nothing is touched.
@@ -228,7 +247,7 @@ impl Budget {
     /// Debits a question, answers it, and returns an `Answer`. question: a Plan, or a Query with its price as in `Query.plan`.
     /// The same question to the same version of the data at the same price costs nothing again and says the same.
     ///
-    /// Raises BudgetError, InvalidError for a table of another schema.
+    /// Raises BudgetError, InvalidError for a table of a schema that was not declared.
     #[pyo3(signature = (question, table, *, epsilon = None, rho = None, version = 1, now = None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn ask<'py>(
@@ -257,6 +276,12 @@ impl Budget {
             return Err(PyTypeError::new_err("a question is a Query or a Plan"));
         };
         let (plan, budget, now) = (&plan.get().0, self.live()?, moment(now)?);
+        if !py.detach(|| budget.knows_schema(table.0.schema())).map_err(fail)? {
+            return Err(raise(
+                Kind::Invalid,
+                "the table's schema was not declared for this budget: see declare_schema",
+            ));
+        }
         let answer = py.detach(|| budget.ask(plan, &table.0, now)).map_err(fail)?;
         let estimates =
             plan.estimates(&answer).ok_or_else(|| raise(Kind::Damaged, "the stored answer is another plan's"))?;

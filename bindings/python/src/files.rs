@@ -30,12 +30,57 @@ impl Raised {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(other)
     }
 
+    /// Tells a callback that so much was done; what it raises is kept.
+    pub fn tell(&self, progress: &Py<PyAny>, done: u64) {
+        let _ = self.python(|py| progress.call1(py, (done,)).map(|_| ()));
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Raises what was raised in between.
+    pub fn check(&self) -> PyResult<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+
     fn python<T>(&self, work: impl for<'py> FnOnce(Python<'py>) -> PyResult<T>) -> io::Result<T> {
         // During the interpreter's exit there is nobody left to ask.
         match Python::try_attach(work) {
             Some(done) => done.map_err(|e| self.keep(e)),
             None => Err(io::Error::other("the interpreter is shutting down")),
         }
+    }
+}
+
+/// What is told how much was done since it was last told: `tqdm(...)` itself, its `update`, or any callable will do.
+pub fn updater(progress: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+    match progress.filter(|p| !p.is_none()) {
+        Some(bar) if bar.hasattr("update")? => Ok(Some(bar.getattr("update")?.unbind())),
+        Some(call) if call.is_callable() => Ok(Some(call.clone().unbind())),
+        Some(_) => Err(PyTypeError::new_err("progress is a callable that takes a number")),
+        None => Ok(None),
+    }
+}
+
+/// A writer that looks at signals before each write, and stops once anything was raised.
+#[derive(Debug)]
+pub struct Watched<W> {
+    pub inner: W,
+    pub raised: Raised,
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.raised.python(|py| py.check_signals())?;
+        if self.raised.is_set() {
+            return Err(io::Error::other("a Python exception"));
+        }
+        self.inner.write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 
@@ -80,13 +125,7 @@ impl Source {
             None if object.hasattr("read")? => From::Object(object.clone().unbind()),
             None => return Err(wrong(object, "read")),
         };
-        let progress = match progress.filter(|p| !p.is_none()) {
-            Some(bar) if bar.hasattr("update")? => Some(bar.getattr("update")?.unbind()),
-            Some(call) if call.is_callable() => Some(call.clone().unbind()),
-            Some(_) => return Err(PyTypeError::new_err("progress is a callable that takes a number of bytes")),
-            None => None,
-        };
-        Ok(Self { from, progress, since: 0, raised: raised.clone() })
+        Ok(Self { from, progress: updater(progress)?, since: 0, raised: raised.clone() })
     }
 
     /// The file, where it is one.

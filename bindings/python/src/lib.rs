@@ -28,6 +28,7 @@ mod recovery;
 mod ring;
 mod sample;
 mod seal;
+mod study;
 mod threads;
 mod time;
 mod zk;
@@ -68,6 +69,8 @@ mod _native {
     use crate::sample::{sample_bundle, sample_cohort};
     #[pymodule_export]
     use crate::seal::{inspect, open, open_file, rewrap_file, seal, seal_file, seal_into};
+    #[pymodule_export]
+    use crate::study::{Study, StudyCeremony, StudyCertificate, StudyPlan, StudyQuery, StudySchema, StudyShare};
     #[pymodule_export]
     use crate::zk::{
         Credential, CredentialRegistry, HeldRecord, Holder, HolderSecret, IdentityRequest, IssuerRegister, Proof,

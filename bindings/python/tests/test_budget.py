@@ -247,3 +247,21 @@ def test_the_sample_cohort_reads(tmp_path: Path) -> None:
     budget = mv.Budget.create(tmp_path / "log", "sample", schema, epsilon=2000)
     bmi = budget.ask(mv.Query.mean("bmi"), mv.Table(frame, schema), epsilon=1000)
     assert bmi.value == pytest.approx(frame["bmi"].mean(), abs=0.01)
+
+
+def test_a_table_has_a_declared_schema(budget: mv.Budget, schema: mv.Schema) -> None:
+    assert budget.knows_schema(schema)
+    # A later version of the data with wider bounds.
+    wider = mv.Schema("id", {"hba1c": (0, 40, 1)}, max_rows=1000)
+    assert not budget.knows_schema(wider)
+    table = mv.Table({"id": ["a", "b"], "hba1c": [6, 7]}, wider)
+    with pytest.raises(mv.InvalidError, match="declare_schema"):
+        budget.ask(mv.Query.count(), table, epsilon="0.1")
+    assert budget.spent is not None and budget.spent.epsilon == 0
+    budget.declare_schema(wider)
+    budget.declare_schema(wider)
+    assert budget.knows_schema(wider)
+    budget.ask(mv.Query.count(), table, epsilon="0.1", version=2)
+    with pytest.raises(mv.InvalidError):
+        budget.declare_schema(mv.Schema("id", {"hba1c": (3, 20, 1)}, max_rows=1000, rows_per_patient=3))
+    assert budget.audit()["findings"] == []

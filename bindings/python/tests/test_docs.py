@@ -14,6 +14,7 @@ import pytest
 import mediveil
 import mediveil._models
 import mediveil._native
+import mediveil._study
 import mediveil._tables
 
 HERE = Path(__file__).parent
@@ -33,12 +34,14 @@ def documented() -> Iterator[tuple[str, Any]]:
     yield "_tables.to_integers", mediveil._tables.to_integers
     yield "_models.from_sklearn", mediveil._models.from_sklearn
     yield "_models.values_json", mediveil._models.values_json
+    for name in ("schema_json", "filter_json", "rows"):
+        yield f"_study.{name}", getattr(mediveil._study, name)
 
 
 @pytest.mark.parametrize(("name", "item"), list(documented()), ids=lambda value: value if isinstance(value, str) else "")
 def test_the_examples_in_the_documentation_run(name: str, item: Any) -> None:
     text = inspect.getdoc(item) or ""
-    names = {**vars(mediveil), **vars(mediveil._tables), **vars(mediveil._models)}
+    names = {**vars(mediveil._study), **vars(mediveil._tables), **vars(mediveil._models), **vars(mediveil)}
     test = doctest.DocTestParser().get_doctest(text, names, name, name, 0)
     said: list[str] = []
     runner = doctest.DocTestRunner(optionflags=FLAGS)

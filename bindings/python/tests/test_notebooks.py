@@ -17,7 +17,7 @@ SCRIPTS = sorted(EXAMPLES.glob("*.py"))
 
 def test_there_are_notebooks() -> None:
     assert [path.stem for path in SCRIPTS] == sorted(path.stem for path in EXAMPLES.glob("*.ipynb"))
-    assert [path.stem for path in SCRIPTS] == ["researcher_half_hour", "steward_half_hour"]
+    assert [path.stem for path in SCRIPTS] == ["researcher_half_hour", "scale_out", "steward_half_hour"]
 
 
 def test_cells_of_a_script() -> None:

@@ -3,8 +3,9 @@
 Records sealed for many readers (`seal`, `open`), keys (`Identity`, `KeyRing`), access by attributes (`Authority`, `Policy`),
 a log that cannot be rewritten unseen (`Log`), FHIR records and commitments to them (`Record`), statistics under a privacy
 budget (`Schema`, `Table`, `Query`, `Budget`), proofs in zero knowledge of who somebody is, what a record says and what a table
-adds up to (`prove`, `verify`), keys that a committee holds together (`Committee`, `Guardian`, `Recovery`), and models that
-answer on values that stay encrypted (`Model`, `PatientKey`, `score`).
+adds up to (`prove`, `verify`), keys that a committee holds together (`Committee`, `Guardian`, `Recovery`), models that answer
+on values that stay encrypted (`Model`, `PatientKey`, `score`), and research on encrypted rows that a committee answers with
+noise (`Study`).
 
 Conventions:
 
@@ -81,6 +82,13 @@ from ._native import (
     SignedHead,
     StatisticsRequest,
     StatisticsTable,
+    Study,
+    StudyCeremony,
+    StudyCertificate,
+    StudyPlan,
+    StudyQuery,
+    StudySchema,
+    StudyShare,
     Table,
     TableCommitment,
     VerifyingKey,
@@ -102,7 +110,8 @@ from ._native import (
     verify_consistency,
     verify_evidence,
 )
-from ._results import Answer, Cost, Estimate, Preview, Totals, Verified
+from ._results import Answer, Cost, Estimate, Preview, Released, Totals, Verified
+from ._study import ask_together, make_study_key
 
 __all__ = [
     "Answer",
@@ -160,6 +169,7 @@ __all__ = [
     "RecoveredKey",
     "Recovery",
     "RefusedError",
+    "Released",
     "Resource",
     "Schema",
     "SignedHead",
@@ -167,15 +177,24 @@ __all__ = [
     "StatisticsRequest",
     "StatisticsTable",
     "StorageError",
+    "Study",
+    "StudyCeremony",
+    "StudyCertificate",
+    "StudyPlan",
+    "StudyQuery",
+    "StudySchema",
+    "StudyShare",
     "Table",
     "TableCommitment",
     "Totals",
     "UnverifiedError",
     "Verified",
     "VerifyingKey",
+    "ask_together",
     "check_opening",
     "hold_together",
     "inspect",
+    "make_study_key",
     "open",
     "open_file",
     "paper_join",

@@ -148,6 +148,35 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """A study's answer whose certificate was verified: the `answer`, whose groups end with the name of the figure; the `query`
+    with its price; what it cost, and what all answers up to it cost; the members that opened it; and the places of its debit
+    and of the question in the log with this name. Intervals cover the noise of all members with 95 %.
+
+    >>> Released(Answer(()), None, Cost(), Cost(), (1, 3), 4, 5, "ab12").quorum
+    (1, 3)
+    """
+
+    answer: Answer
+    query: Any
+    cost: Cost
+    spent: Cost
+    quorum: tuple[int, ...]
+    debit_entry: int
+    query_entry: int
+    log: str
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("question", self.query.to_json()),
+            ("cost", f"{self.cost}, of {self.spent} spent in all"),
+            ("opened by members", ", ".join(str(member) for member in self.quorum)),
+            ("entries of the log", f"{self.debit_entry} and {self.query_entry}"),
+        ]
+        return self.answer._repr_html_() + _table(("", ""), rows)
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """A proof that holds: of which statement, and who made it as far as a scope tells. The same nullifier (32 bytes) in the
     same scope is the same person; whoever wants to see each once remembers nullifiers.
@@ -206,6 +235,29 @@ def plan_html(errors: Sequence[tuple[float, int]]) -> str:
     return _table(("mechanism", "mean noise (steps)", "95 % within (steps)"), rows)
 
 
+def study_plan_html(query: str, cost: Cost, figures: dict[str, Any]) -> str:
+    """A study's plan as a table."""
+    rows = [("question", query), ("costs", str(cost)), ("releases", f"{figures['numbers']} numbers")]
+    for moment in figures["moments"]:
+        noise = f"scale {moment['scale']:.4g} each member, 95 % within {moment['half_width']:.4g} steps"
+        rows.append(("noise", f"one patient changes {moment['sensitivity']}; {noise}"))
+    bits = f"{figures['largest_bits']} of {figures['plaintext_bits']} bits; {figures['spare_bits']} bits to spare"
+    rows.append(("proved", f"{figures['depth']} deep; largest number {bits}"))
+    rows.append(("work", f"at most {figures['blocks']} blocks, about {figures['seconds']:.1f} s of one core"))
+    return _table(("", ""), rows)
+
+
+def study_html(title: str, name: str, sites: int, members: int, needed: int, cap: str) -> str:
+    """A study as a table."""
+    rows = [("study", title), ("id", name), ("sites", str(sites)), ("committee", f"{needed} of {members} open")]
+    return _table(("", ""), [*rows, ("budget", cap)])
+
+
+def certificate_html(query: str, numbers: int) -> str:
+    """A certificate that nobody has verified yet."""
+    return _table(("", ""), [("question", query), ("numbers", str(numbers)), ("verified", "not here: call verify")])
+
+
 def policy_html(canonical: str) -> str:
     """A policy as it is understood, every operator on a line of its own."""
     return "<code>" + escape(canonical).replace(" and ", "<br>and ").replace(" or ", "<br>or ") + "</code>"
@@ -220,5 +272,5 @@ def budget_html(cap: Cost, spent: Cost | None, remaining: Cost | None) -> str:
     return _table(("", ""), rows) + bar
 
 
-for _class in (Cost, Estimate, Answer, Preview, Verified, Totals):
+for _class in (Cost, Estimate, Answer, Preview, Released, Verified, Totals):
     _class.__module__ = "mediveil"

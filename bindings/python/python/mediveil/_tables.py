@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 import math
 import os
@@ -13,8 +14,8 @@ from typing import Any
 from ._errors import InvalidError
 
 
-def _cell(value: Any) -> str:
-    """One cell; the empty text for what is missing."""
+def _cell(value: Any, whole: bool = False) -> str:
+    """One cell; the empty text for what is missing. whole: 1.0 is 1, as flags beside missing values become."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -28,15 +29,21 @@ def _cell(value: Any) -> str:
             if math.isnan(value):
                 return ""
             raise ValueError("an infinite number in the table")
+        if whole and value.is_integer():
+            return format(Decimal(value), "f")
         text = repr(value)
         return format(Decimal(text), "f") if "e" in text else text
     if isinstance(value, Decimal):
         return "" if value.is_nan() else format(value, "f")
     if hasattr(value, "item"):  # a numpy scalar
-        return _cell(value.item())
+        return _cell(value.item(), whole)
     text = str(value)
     # pandas' NA and NaT print so and are neither None nor NaN.
-    return "" if text in ("<NA>", "NaT") else text
+    if text in ("<NA>", "NaT"):
+        return ""
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():  # a day, as pandas keeps it
+        return str(value.date())
+    return text
 
 
 def _column(data: Any, name: str) -> Iterable[Any]:
@@ -63,7 +70,7 @@ def _names(data: Any) -> Sequence[Any]:
     )
 
 
-def to_csv(data: Any, wanted: Sequence[str]) -> bytes:
+def to_csv(data: Any, wanted: Sequence[str], *, whole: bool = False) -> bytes:
     """The wanted columns of a table, with a header line.
 
     >>> to_csv({"id": ["a", "b"], "x": [1.5, float("nan")], "other": [0, 0]}, ["id", "x"])
@@ -81,7 +88,7 @@ def to_csv(data: Any, wanted: Sequence[str]) -> bytes:
     if missing:
         # The native reader names it as it would for a file.
         return (",".join('"' + str(name).replace('"', '""') + '"' for name in names) + "\r\n").encode()
-    columns = [list(map(_cell, _column(data, name))) for name in wanted]
+    columns = [[_cell(value, whole) for value in _column(data, name)] for name in wanted]
     if len({len(column) for column in columns}) > 1:
         raise ValueError("the columns have different lengths")
     out = io.StringIO(newline="")
