@@ -8,6 +8,7 @@ mod commands;
 mod failure;
 mod files;
 mod global;
+mod text;
 mod tour;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

@@ -10,7 +10,6 @@ use mediveil_fhe::vector::{VectorNeed, VectorParameters};
 use mediveil_ledger::LogId;
 use mediveil_seal::identity::PublicIdentity;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Who is protected, and whose vectors are clipped.
@@ -118,15 +117,16 @@ impl Terms {
     /// # Errors
     /// [`PlanError`] with the figure that fails.
     pub fn plan(&self) -> Result<Plan, PlanError> {
-        let different =
-            |all: &[PublicIdentity]| all.iter().map(PublicIdentity::id).collect::<BTreeSet<_>>().len() == all.len();
         if self.title.is_empty() || self.title.len() > 256 {
             return Err(PlanError::Invalid("a federation has a title of 1 to 256 bytes"));
         }
-        if self.sites.is_empty() || self.sites.len() > Self::MAX_SITES || !different(&self.sites) {
+        if self.sites.is_empty() || self.sites.len() > Self::MAX_SITES || !PublicIdentity::all_differ(&self.sites) {
             return Err(PlanError::Invalid("a federation has 1 to 64 sites, each of them once"));
         }
-        if self.members.is_empty() || self.members.len() > Self::MAX_MEMBERS || !different(&self.members) {
+        if self.members.is_empty()
+            || self.members.len() > Self::MAX_MEMBERS
+            || !PublicIdentity::all_differ(&self.members)
+        {
             return Err(PlanError::Invalid("a committee has 1 to 64 members, each of them once"));
         }
         let (sites, members) = (count(&self.sites), count(&self.members));
@@ -192,23 +192,19 @@ impl Terms {
     /// The number of the site with this identity, from 0.
     #[must_use]
     pub fn site(&self, identity: &PublicIdentity) -> Option<u32> {
-        place(&self.sites, identity)
+        identity.place_in(&self.sites)
     }
 
     /// The number of the member with this identity, from 1.
     #[must_use]
     pub fn member(&self, identity: &PublicIdentity) -> Option<u32> {
-        place(&self.members, identity)?.checked_add(1)
+        identity.place_in(&self.members)?.checked_add(1)
     }
 }
 
 /// Who is protected, as the budget has it: one vector each. With [`Unit::Site`] its "patient" is a site.
 fn privacy_unit() -> Result<PrivacyUnit, PlanError> {
     PrivacyUnit::new(Neighbours::AddRemove, 1).ok_or(PlanError::Invalid("one vector each"))
-}
-
-fn place(all: &[PublicIdentity], identity: &PublicIdentity) -> Option<u32> {
-    u32::try_from(all.iter().position(|s| s.id() == identity.id())?).ok()
 }
 
 fn count<T>(all: &[T]) -> u32 {
@@ -237,17 +233,6 @@ fn noise_bound(sigma: f64, members: u32, entries: u32) -> u64 {
     whole.saturating_add(1)
 }
 
-fn encode_identities(e: &mut Encoder<'_>, identities: &[PublicIdentity]) {
-    e.list(identities, |e, identity| {
-        e.bytes(&identity.encode());
-    });
-}
-
-fn decode_identity(d: &mut Decoder<'_>) -> Result<PublicIdentity, DecodeError> {
-    let bytes = d.bytes(2048)?;
-    PublicIdentity::decode(bytes).map_err(|_| d.invalid("not a public identity"))
-}
-
 fn decode_rho(d: &mut Decoder<'_>) -> Result<Rho, DecodeError> {
     Rho::from_units(d.u64()?).ok_or_else(|| d.invalid("not an amount of privacy"))
 }
@@ -258,8 +243,8 @@ impl Wire for Terms {
 
     fn encode_body(&self, e: &mut Encoder<'_>) {
         e.array(18).text(&self.title).text(&self.task.to_json());
-        encode_identities(e, &self.sites);
-        encode_identities(e, &self.members);
+        PublicIdentity::encode_list(e, &self.sites);
+        PublicIdentity::encode_list(e, &self.members);
         e.u32(self.needed).u32(self.least_sites).bytes(&self.operator.encode()).bytes(self.log.as_bytes());
         e.bool(self.unit == Unit::Site).u32(self.entries).u64(self.grid.clip().to_bits()).u32(self.grid.norm());
         e.u32(self.bits).u32(self.max_patients).u32(self.rounds).u64(self.rho.units()).u64(self.cap.units());
@@ -274,10 +259,10 @@ impl Wire for Terms {
         if task.to_json() != json {
             return Err(d.invalid("the task is not in canonical form"));
         }
-        let sites = d.list(Self::MAX_SITES, decode_identity)?;
-        let members = d.list(Self::MAX_MEMBERS, decode_identity)?;
+        let sites = d.list(Self::MAX_SITES, PublicIdentity::decode_item)?;
+        let members = d.list(Self::MAX_MEMBERS, PublicIdentity::decode_item)?;
         let (needed, least_sites) = (d.u32()?, d.u32()?);
-        let operator = decode_identity(d)?;
+        let operator = PublicIdentity::decode_item(d)?;
         let log = LogId::from_bytes(d.byte_array()?);
         let unit = if d.bool()? { Unit::Site } else { Unit::Patient };
         let entries = d.u32()?;

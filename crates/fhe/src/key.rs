@@ -55,8 +55,7 @@ impl Terms {
         smudging: u32,
         label: [u8; 32],
     ) -> Result<Self, CeremonyError> {
-        let ids: std::collections::BTreeSet<[u8; 32]> = members.iter().map(PublicIdentity::id).collect();
-        if !(2..=Self::MAX_MEMBERS).contains(&members.len()) || ids.len() != members.len() {
+        if !(2..=Self::MAX_MEMBERS).contains(&members.len()) || !PublicIdentity::all_differ(&members) {
             return Err(CeremonyError::Terms("a committee has 2 to 64 members, each of them once"));
         }
         if needed < 2 || usize::try_from(needed).map_or(true, |t| t > members.len()) {
@@ -130,19 +129,14 @@ impl Terms {
 
     fn encode_items(&self, e: &mut Encoder<'_>) {
         e.bytes(&self.parameters.encode());
-        e.list(&self.members, |e, m| {
-            e.bytes(&m.encode());
-        });
+        PublicIdentity::encode_list(e, &self.members);
         e.u32(self.needed).u32(self.smudging).bytes(&self.label);
     }
 
     fn decode_items(d: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let parameters = d.bytes(512)?;
         let parameters = Parameters::decode(parameters).map_err(|_| d.invalid("not a parameter set"))?;
-        let members = d.list(Self::MAX_MEMBERS, |d| {
-            let member = d.bytes(2048)?;
-            PublicIdentity::decode(member).map_err(|_| d.invalid("not a public identity"))
-        })?;
+        let members = d.list(Self::MAX_MEMBERS, PublicIdentity::decode_item)?;
         let needed = d.u32()?;
         let smudging = d.u32()?;
         let label = d.byte_array()?;

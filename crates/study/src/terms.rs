@@ -9,7 +9,6 @@ use mediveil_fhe::{CommitteeKey, Need, ParameterError, Parameters};
 use mediveil_ledger::LogId;
 use mediveil_seal::identity::PublicIdentity;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 
 /// Why there is no such study.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,15 +86,13 @@ impl Terms {
     /// # Errors
     /// [`TermsError`] saying which does not.
     pub fn check(&self) -> Result<(), TermsError> {
-        let different =
-            |all: &[PublicIdentity]| all.iter().map(PublicIdentity::id).collect::<BTreeSet<_>>().len() == all.len();
         if self.title.is_empty() || self.title.len() > 256 {
             return Err(TermsError::Invalid("a study has a title of 1 to 256 bytes"));
         }
-        if self.sites.is_empty() || self.sites.len() > Self::MAX_SITES || !different(&self.sites) {
+        if self.sites.is_empty() || self.sites.len() > Self::MAX_SITES || !PublicIdentity::all_differ(&self.sites) {
             return Err(TermsError::Invalid("a study has 1 to 64 sites, each of them once"));
         }
-        if self.evaluators.len() > Self::MAX_SITES || !different(&self.evaluators) {
+        if self.evaluators.len() > Self::MAX_SITES || !PublicIdentity::all_differ(&self.evaluators) {
             return Err(TermsError::Invalid("a study names at most 64 evaluators, each of them once"));
         }
         if self.depth > Self::MAX_DEPTH {
@@ -149,27 +146,14 @@ impl Terms {
     /// The number of the site with this identity, from 0.
     #[must_use]
     pub fn site(&self, identity: &PublicIdentity) -> Option<u32> {
-        let place = self.sites.iter().position(|s| s.id() == identity.id())?;
-        u32::try_from(place).ok()
+        identity.place_in(&self.sites)
     }
 
     /// The number of the member with this identity, from 1.
     #[must_use]
     pub fn member(&self, identity: &PublicIdentity) -> Option<u32> {
-        let place = self.members.iter().position(|s| s.id() == identity.id())?;
-        u32::try_from(place).ok()?.checked_add(1)
+        identity.place_in(&self.members)?.checked_add(1)
     }
-}
-
-fn encode_identities(e: &mut Encoder<'_>, identities: &[PublicIdentity]) {
-    e.list(identities, |e, identity| {
-        e.bytes(&identity.encode());
-    });
-}
-
-fn decode_identity(d: &mut Decoder<'_>) -> Result<PublicIdentity, DecodeError> {
-    let bytes = d.bytes(2048)?;
-    PublicIdentity::decode(bytes).map_err(|_| d.invalid("not a public identity"))
 }
 
 impl Wire for Terms {
@@ -178,13 +162,13 @@ impl Wire for Terms {
 
     fn encode_body(&self, e: &mut Encoder<'_>) {
         e.array(11).text(&self.title).text(&self.schema.to_json());
-        encode_identities(e, &self.sites);
-        encode_identities(e, &self.members);
+        PublicIdentity::encode_list(e, &self.sites);
+        PublicIdentity::encode_list(e, &self.members);
         e.u32(self.needed).u32(self.depth);
         let (main, delta) = self.cap.units();
         e.array(3).bool(self.cap.regime() == Regime::Concentrated).u64(main).u64(delta);
         e.bytes(&self.operator.encode());
-        encode_identities(e, &self.evaluators);
+        PublicIdentity::encode_list(e, &self.evaluators);
         e.bytes(self.log.as_bytes()).bytes(&self.parameters.encode());
     }
 
@@ -196,14 +180,14 @@ impl Wire for Terms {
         if schema.to_json() != json {
             return Err(d.invalid("the schema is not in canonical form"));
         }
-        let sites = d.list(Self::MAX_SITES, decode_identity)?;
-        let members = d.list(mediveil_fhe::Terms::MAX_MEMBERS, decode_identity)?;
+        let sites = d.list(Self::MAX_SITES, PublicIdentity::decode_item)?;
+        let members = d.list(mediveil_fhe::Terms::MAX_MEMBERS, PublicIdentity::decode_item)?;
         let (needed, depth) = (d.u32()?, d.u32()?);
         d.tuple(3)?;
         let regime = if d.bool()? { Regime::Concentrated } else { Regime::Pure };
         let cap = Cost::from_units(regime, d.u64()?, d.u64()?).ok_or_else(|| d.invalid("not an amount of privacy"))?;
-        let operator = decode_identity(d)?;
-        let evaluators = d.list(Self::MAX_SITES, decode_identity)?;
+        let operator = PublicIdentity::decode_item(d)?;
+        let evaluators = d.list(Self::MAX_SITES, PublicIdentity::decode_item)?;
         let log = LogId::from_bytes(d.byte_array()?);
         let parameters = d.bytes(512)?;
         let parameters = Parameters::decode(parameters).map_err(|_| d.invalid("not a parameter set"))?;

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Kind};
 use crate::files::{read_object, refuse_existing, write_armored};
 use crate::global::Global;
+use crate::text::hex;
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use mediveil_codec::Wire;
@@ -292,10 +293,6 @@ impl Inspect {
         global.answer(&json, &text);
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 impl Keygen {

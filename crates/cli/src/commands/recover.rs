@@ -1,7 +1,7 @@
 //! `mediveil recover`: guardians open a file for an identity that is not the one it was sealed for; and the options for a
 //! committee's door that other commands share.
 
-use crate::commands::committee::board::{PassedOver, hex, listing, post_at, short};
+use crate::commands::committee::board::{PassedOver, listing, post_at, short};
 use crate::commands::committee::read_set;
 use crate::commands::committee::state::State;
 use crate::commands::log::{LogArg, Recorder, with_entries};
@@ -10,6 +10,7 @@ use crate::files::{
     Input, Output, PassphraseSource, read_armored, read_identity, read_object, read_public, refuse_existing,
 };
 use crate::global::Global;
+use crate::text::hex;
 use clap::{ArgGroup, Args, Subcommand};
 use mediveil_codec::Wire;
 use mediveil_seal::identity::{Identity, PublicIdentity};

@@ -1,7 +1,6 @@
 //! One contributor's side: a key for one vector, its shares, and the vector under it.
 
-use crate::compat::Compat09;
-use crate::ring::{self, RingError};
+use crate::ring;
 use crate::shamir::evaluate;
 use crate::vector::parameters::{HALF_VARIANCE, is_degree, pack, packed_len, unpack};
 use crate::vector::{VectorError, VectorParameters};
@@ -13,27 +12,20 @@ use rayon::prelude::*;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A fresh small polynomial of variance 22.
-fn small(degree: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Zeroizing<Vec<i64>>, VectorError> {
-    let mut draw = || centred_binomial(degree, rng);
-    let (mut sum, second) = (draw()?, draw()?);
-    for (a, b) in sum.iter_mut().zip(second.iter()) {
-        *a = a.saturating_add(*b);
-    }
-    Ok(sum)
-}
-
-/// Centred binomial draws: the difference of two sums of `2 * variance` fair bits each.
-fn centred_binomial(degree: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Zeroizing<Vec<i64>>, VectorError> {
-    // `2 * variance` bits on either side.
-    let bits = u32::try_from(2 * HALF_VARIANCE).map_err(|_| RingError)?;
-    let mask = (1u64 << bits) - 1;
-    let mut rng = Compat09(rng);
+/// A fresh small polynomial of variance 22: the sum of two centred binomial draws, each the difference of two sums of
+/// `2 * HALF_VARIANCE` fair bits.
+fn small(degree: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Zeroizing<Vec<i64>> {
+    const BITS: usize = 2 * HALF_VARIANCE;
+    const MASK: u64 = (1 << BITS) - 1;
     let mut draw = || {
-        let word = rand_core_09::RngCore::next_u64(&mut rng);
-        i64::from((word & mask).count_ones()) - i64::from(((word >> bits) & mask).count_ones())
+        let word = rng.next_u64();
+        i64::from((word & MASK).count_ones()) - i64::from(((word >> BITS) & MASK).count_ones())
     };
-    Ok(Zeroizing::new((0..degree).map(|_| draw()).collect()))
+    let mut sum: Zeroizing<Vec<i64>> = Zeroizing::new((0..degree).map(|_| draw()).collect());
+    for value in sum.iter_mut() {
+        *value = value.saturating_add(draw());
+    }
+    sum
 }
 
 /// A small integer modulo a prime, in constant time.
@@ -50,9 +42,7 @@ pub struct OneTimeKey {
 impl OneTimeKey {
     /// A fresh key.
     pub fn generate(parameters: &VectorParameters, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        // The number of bits is a constant.
-        let secret = small(parameters.degree(), rng).unwrap_or_default();
-        Self { parameters: parameters.clone(), secret }
+        Self { parameters: parameters.clone(), secret: small(parameters.degree(), rng) }
     }
 
     fn residues(&self) -> Zeroizing<Vec<u64>> {
@@ -110,7 +100,7 @@ impl OneTimeKey {
         let encrypt = |(block, values, errors): (usize, &[i64], Zeroizing<[u8; 32]>)| {
             let common = p.common(seed, block)?;
             let mut rows = ring::residues(&Zeroizing::new(&common * &*secret)).to_vec();
-            let errors = small(p.degree(), &mut SeededRng::new(*errors))?;
+            let errors = small(p.degree(), &mut SeededRng::new(*errors));
             let messages = messages(p, values);
             for (row, q) in rows.chunks_exact_mut(p.degree()).zip(p.moduli()) {
                 let unit = q.reduce_u128(1u128 << p.message_bits());
@@ -252,7 +242,7 @@ mod tests {
     /// Variance 22 within 3 %, nothing beyond 44: what the assumption rests on.
     #[test]
     fn secrets_and_errors_have_twice_the_variance_of_the_tables() {
-        let draws = small(200_000, &mut SeededRng::from_u64(1)).unwrap();
+        let draws = small(200_000, &mut SeededRng::from_u64(1));
         let variance = draws.iter().map(|v| v * v).sum::<i64>() as f64 / 200_000.0;
         assert!((variance - 22.0).abs() < 0.66, "{variance}");
         let mean = draws.iter().sum::<i64>() as f64 / 200_000.0;

@@ -3,6 +3,7 @@
 use crate::identity::{EcdhPublicKey, KeyError, SealingKem, SealingPublicKey, Signature, SigningKey, VerifyingKey};
 use mediveil_codec::{DecodeError, Decoder, Encoder, ObjectType, Wire};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Purpose of the signature that ties an identity's keys together.
@@ -112,6 +113,40 @@ impl PublicIdentity {
 impl fmt::Debug for PublicIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicIdentity({})", self.fingerprint())
+    }
+}
+
+/// Lists of people in other objects: who belongs to a committee, which sites there are.
+impl PublicIdentity {
+    /// Bytes of one framed identity in a list, at most.
+    const MAX_ITEM: usize = 2048;
+
+    /// Writes identities as one item of a body, in order.
+    pub fn encode_list(e: &mut Encoder<'_>, identities: &[Self]) {
+        e.list(identities, |e, identity| {
+            e.bytes(&identity.encode());
+        });
+    }
+
+    /// Reads one identity of a body, in a list of [`encode_list`](Self::encode_list) or by itself.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for what is no public identity.
+    pub fn decode_item(d: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let bytes = d.bytes(Self::MAX_ITEM)?;
+        Self::decode(bytes).map_err(|_| d.invalid("not a public identity"))
+    }
+
+    /// Whether nobody is in a list twice.
+    #[must_use]
+    pub fn all_differ(identities: &[Self]) -> bool {
+        identities.iter().map(Self::id).collect::<BTreeSet<_>>().len() == identities.len()
+    }
+
+    /// The place in a list, from 0, of whoever has this identity.
+    #[must_use]
+    pub fn place_in(&self, identities: &[Self]) -> Option<u32> {
+        u32::try_from(identities.iter().position(|other| other.id() == self.id())?).ok()
     }
 }
 

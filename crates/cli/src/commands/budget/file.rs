@@ -3,6 +3,7 @@
 use crate::commands::log::{is_address, open, open_for_writing};
 use crate::failure::{Failure, Kind};
 use crate::files::read_small;
+use crate::text::hex;
 use clap::Args;
 use mediveil_dp::accounting::{Cost, Regime};
 use mediveil_dp::{Account, Budget, Delta, Epsilon, Price, Query, Quota, QuotaKind, Rho, Schema};
@@ -29,10 +30,6 @@ pub(crate) struct BudgetFile {
 /// A small text file.
 pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(read_small(path)?).map_err(|_| Failure::new(Kind::Damaged, "is not UTF-8 text").at(path))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {

@@ -31,11 +31,6 @@ pub(crate) fn short(digest: &[u8; 32]) -> String {
     digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
-/// All of a digest.
-pub(crate) fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// A file on the board that does not count, and why.
 #[derive(Clone, Debug)]
 pub(crate) struct PassedOver {

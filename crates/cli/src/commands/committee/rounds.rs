@@ -1,12 +1,13 @@
 //! The three rounds and the end.
 
-use super::board::{PassedOver, Round, Run, hex, short};
+use super::board::{PassedOver, Round, Run, short};
 use super::state::{State, destroy};
 use super::{accusation_json, accusation_lines, record};
 use crate::commands::log::{LogArg, with_entries};
 use crate::failure::{Failure, Kind};
 use crate::files::{PassphraseSource, read_identity};
 use crate::global::Global;
+use crate::text::hex;
 use clap::Args;
 use mediveil_seal::identity::Identity;
 use mediveil_threshold::deal::{CutOff, Enrolled, Message, round1};

@@ -1,10 +1,11 @@
 //! The plans of runs: a new key, or new shares of an old one.
 
-use super::board::{Run, hex, short};
+use super::board::{Run, short};
 use super::read_set;
 use crate::failure::Failure;
 use crate::files::read_public;
 use crate::global::Global;
+use crate::text::hex;
 use clap::Args;
 use mediveil_seal::identity::{PublicIdentity, VerifyingKey};
 use mediveil_threshold::Committee;

@@ -1,12 +1,13 @@
 //! A run, checked again by anybody.
 
-use super::board::{PassedOver, Run, hex};
+use super::board::{PassedOver, Run};
 use super::repair::Files;
 use super::setup::{plan_json, plan_text};
 use super::{accusation_json, accusation_lines, read_set};
 use crate::failure::{Failure, Kind};
 use crate::files::{read_armored, read_object};
 use crate::global::Global;
+use crate::text::hex;
 use clap::Args;
 use mediveil_threshold::deal::{Outcome, Plan, Transcript};
 use mediveil_threshold::{Accusation, Culprit, ProtocolError, PublicKey};

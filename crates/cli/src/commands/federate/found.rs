@@ -1,10 +1,10 @@
 //! `federate init`: the terms, proved to hold.
 
-use crate::commands::federate::log_failure;
-use crate::commands::study::{Folder, hex};
+use crate::commands::study::{Folder, of_log};
 use crate::failure::{Failure, Kind};
 use crate::files::{read_public, read_small};
 use crate::global::Global;
+use crate::text::hex;
 use clap::{Args, ValueEnum};
 use mediveil_dp::Rho;
 use mediveil_federate::{Federation, Grid, Plan, Task, Terms, Unit};
@@ -217,7 +217,7 @@ impl Init {
         people: People,
         global: &Global,
     ) -> Result<(Federation, Log), Failure> {
-        let log = Log::create(path, &mut mediveil_rng::system()).map_err(|e| log_failure(&e, path))?;
+        let log = Log::create(path, &mut mediveil_rng::system()).map_err(|e| of_log(&e).at(path))?;
         let federation = Federation::new(self.shape.terms(&self.title, task, people, &log)?)?;
         federation.create_budget(&log, global.now())?;
         Folder::write(&folder.join("terms"), federation.terms())?;

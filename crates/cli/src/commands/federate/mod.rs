@@ -17,7 +17,7 @@ mod round;
 mod show;
 mod simulate;
 
-use crate::commands::study::{Folder, of_log};
+use crate::commands::study::{Folder, open_log};
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
 use clap::Subcommand;
@@ -25,7 +25,7 @@ use mediveil_dp::Budget;
 use mediveil_federate::{
     Contribution, Contributor, FederateError, Federation, Model, PlanError, Release, Round, Task, Terms, VectorRefused,
 };
-use mediveil_ledger::{Log, LogError};
+use mediveil_ledger::Log;
 use std::path::{Path, PathBuf};
 
 /// Federations.
@@ -113,9 +113,7 @@ impl Place {
     pub(crate) fn open(directory: &Path, writing: bool) -> Result<Self, Failure> {
         let folder = directory.to_path_buf();
         let federation = Federation::new(Folder::read::<Terms>(&folder.join("terms"))?)?;
-        let path = folder.join("log");
-        let log = if writing { Log::open(&path) } else { mediveil_ledger::Options::new().open_read_only(&path) };
-        let budget = federation.open_budget(&log.map_err(|e| of_log(&e).at(&path))?)?;
+        let budget = federation.open_budget(&open_log(&folder.join("log"), writing)?)?;
         Ok(Self { folder, federation, budget })
     }
 
@@ -195,9 +193,4 @@ impl Place {
 /// A contributor in names of files.
 pub(crate) fn name(contributor: Contributor) -> String {
     contributor.to_string().replace(' ', "-")
-}
-
-/// A failing log at its path.
-fn log_failure(error: &LogError, path: &Path) -> Failure {
-    of_log(error).at(path)
 }

@@ -2,9 +2,9 @@
 
 use crate::commands::federate::found::figures;
 use crate::commands::federate::{Place, name};
-use crate::commands::study::hex;
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
+use crate::text::hex;
 use clap::Args;
 use mediveil_federate::{Examples, FederateError, Fit, Task, evaluate};
 use serde_json::{Value, json};

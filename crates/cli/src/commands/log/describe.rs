@@ -1,12 +1,8 @@
 //! Entries for people and for programs.
 
+use crate::text::hex;
 use mediveil_ledger::{Entry, Event, Hash, Record};
 use serde_json::{Map, Value, json};
-
-/// Lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
 
 /// The first eight digits of an identifier: enough to tell one from another in a listing.
 pub(crate) fn short(id: &str) -> String {

@@ -1,10 +1,11 @@
 //! `study plan`, `evaluate`, `approve`, `release` and `verify`: from a question to an answer that anybody can check.
 
 use crate::commands::study::site::uploads;
-use crate::commands::study::{Folder, hex, number, show};
+use crate::commands::study::{Folder, number, show};
 use crate::failure::{Failure, Kind};
 use crate::files::{PassphraseSource, read_identity, read_small};
 use crate::global::Global;
+use crate::text::hex;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use mediveil_codec::Wire;

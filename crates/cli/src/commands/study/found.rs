@@ -1,9 +1,10 @@
 //! `study init` and `study join`: from an agreement to a committee's key.
 
-use crate::commands::study::{Folder, hex, of_log};
+use crate::commands::study::{Folder, of_log};
 use crate::failure::{Failure, Kind};
 use crate::files::{PassphraseSource, read_identity, read_public, read_small};
 use crate::global::Global;
+use crate::text::hex;
 use clap::{ArgGroup, Args};
 use mediveil_codec::Wire;
 use mediveil_dp::accounting::Cost;

@@ -115,9 +115,7 @@ impl Folder {
     }
 
     pub(crate) fn log(&self, writing: bool) -> Result<Log, Failure> {
-        let path = self.0.log();
-        let log = if writing { Log::open(&path) } else { mediveil_ledger::Options::new().open_read_only(&path) };
-        log.map_err(|e| of_log(&e).at(&path))
+        open_log(&self.0.log(), writing)
     }
 
     /// The study, seen to have the key that all members confirmed, with its log and its budget.
@@ -128,6 +126,12 @@ impl Folder {
         let budget = Budget::open(&log, &study.id(), actor).map_err(ReleaseError::from)?;
         Ok((study, budget))
     }
+}
+
+/// The log of a study or a federation.
+pub(crate) fn open_log(path: &Path, writing: bool) -> Result<Log, Failure> {
+    let log = if writing { Log::open(path) } else { Log::open_read_only(path) };
+    log.map_err(|e| of_log(&e).at(path))
 }
 
 /// A failing log.
@@ -218,9 +222,4 @@ pub(crate) fn show(estimates: &[Estimate]) -> (Value, String) {
         })
         .collect();
     (json, lines)
-}
-
-/// A digest as text.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

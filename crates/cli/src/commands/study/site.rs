@@ -1,9 +1,10 @@
 //! `study encrypt` and `study submit`: what a site does.
 
-use crate::commands::study::{Folder, hex};
+use crate::commands::study::Folder;
 use crate::failure::{Failure, Kind};
 use crate::files::{PassphraseSource, bundles, read_identity};
 use crate::global::Global;
+use crate::text::hex;
 use clap::{ArgGroup, Args};
 use mediveil_record::{Limits, Record};
 use mediveil_seal::AtomicFile;

@@ -1,8 +1,9 @@
 //! `mediveil zk inspect`.
 
-use super::{hex, hex_of, origin_words, read_file};
+use super::{hex_of, origin_words, read_file};
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
+use crate::text::hex;
 use clap::Args;
 use mediveil_circuits::forms::{
     CredentialRegistry, HeldRecord, IssuerRegister, NamedTable, ProviderRegistry, TableCommitment,

@@ -11,6 +11,7 @@ mod verify;
 
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
+use crate::text::hex;
 use clap::{Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use mediveil_circuits::identity::Identity;
@@ -200,11 +201,6 @@ impl Drop for Busy {
             bar.finish_and_clear();
         }
     }
-}
-
-/// Bytes in hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// An element in hexadecimal, 64 digits.

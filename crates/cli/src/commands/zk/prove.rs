@@ -1,9 +1,10 @@
 //! `mediveil zk prove`.
 
 use super::parties::read_record as read_fhir;
-use super::{Busy, MAX_KEY, hex, hex_of, hex32, keep, read_file, read_object, request, write_file};
+use super::{Busy, MAX_KEY, hex_of, hex32, keep, read_file, read_object, request, write_file};
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
+use crate::text::hex;
 use clap::{Args, Subcommand};
 use mediveil_circuits::Statement;
 use mediveil_circuits::forms::{CredentialRegistry, HeldRecord, NamedTable, ProviderRegistry};

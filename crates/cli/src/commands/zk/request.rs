@@ -1,10 +1,11 @@
 //! `mediveil zk request`: what a verifier wants proved.
 
 use super::parties::Day;
-use super::{hex, read_file};
+use super::read_file;
 use crate::failure::{Failure, Kind};
 use crate::files::Output;
 use crate::global::Global;
+use crate::text::hex;
 use clap::{ArgGroup, Args, Subcommand};
 use mediveil_record::Date;
 use mediveil_rng::Rng;

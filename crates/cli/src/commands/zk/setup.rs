@@ -1,8 +1,9 @@
 //! `mediveil zk powers`, `setup`, `contribute`, `finalise` and `verify-setup`.
 
-use super::{Busy, MAX_KEY, StatementArg, for_statement, hex, hex32, keep, origin_words, read_file, write_file};
+use super::{Busy, MAX_KEY, StatementArg, for_statement, hex32, keep, origin_words, read_file, write_file};
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
+use crate::text::hex;
 use clap::Args;
 use mediveil_zk::ceremony::{Beacon, Ceremony, CeremonyError, CeremonyInfo, Ptau};
 use mediveil_zk::{ProvingKey, Statement, Trust, VerifyingKey, development_setup, hash_of};

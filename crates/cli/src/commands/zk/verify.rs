@@ -2,9 +2,10 @@
 
 use super::prove::{nullifier_words, stated};
 use super::request::{read_identity, read_record, read_statistics};
-use super::{Busy, hex, origin_words, read_object, read_verifying, seen};
+use super::{Busy, origin_words, read_object, read_verifying, seen};
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
+use crate::text::hex;
 use clap::{ArgGroup, Args, Subcommand};
 use mediveil_circuits::Statement;
 use mediveil_circuits::forms::{CredentialRegistry, ProviderRegistry, TableCommitment};
