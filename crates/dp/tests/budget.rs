@@ -90,6 +90,8 @@ fn a_permit_runs_each_mechanism_once() {
     let Reservation::Permit(mut permit) = f.budget.reserve(&count(1, epsilon("0.1")), now()).unwrap() else { panic!() };
     assert_eq!(permit.add_noise(0, &[10]).unwrap().len(), 1);
     assert!(permit.add_noise(0, &[10]).is_err());
+    assert!(permit.run(0).is_err());
+    assert!(permit.run(1).is_err());
     assert!(permit.add_noise(1, &[10]).is_err());
     assert!(permit.answer(&table(1)).is_err());
 }

@@ -292,14 +292,14 @@ impl Federation {
     ) -> Result<Upload, FederateError> {
         const CHUNK: usize = 1 << 14;
         let number = self.terms().member(member.public()).ok_or(FederateError::NotOne("a member"))?;
-        let _checked = self.permit(budget, round)?;
+        let mut permit = self.permit(budget, round)?;
+        let run = permit.run(0)?;
         let entries = usize::try_from(self.terms().entries).unwrap_or(usize::MAX);
         let done = AtomicU64::new(0);
         let total = u64::from(self.terms().entries);
         let draw = |start: usize| {
             let len = entries.saturating_sub(start).min(CHUNK);
-            // A mechanism runs once a permit; the pieces are parts of one run, each with a permit for the same debit.
-            let drawn = self.permit(budget, round)?.add_noise(0, &vec![0; len])?;
+            let drawn = run.add_noise(&vec![0; len])?;
             let len = u64::try_from(len).unwrap_or(0);
             progress(done.fetch_add(len, Ordering::Relaxed).saturating_add(len), total);
             Ok(drawn)

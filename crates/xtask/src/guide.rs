@@ -5,6 +5,9 @@ use crate::shell::root;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The place of tests that stand beside the code.
+pub(crate) const LIBRARY: &str = "src";
+
 /// A test that a page names, written `package::place::test`; the place is a file of `tests`, or `src`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Named {
@@ -21,19 +24,6 @@ impl Named {
             |w: &str| !w.is_empty() && w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         let named = package.starts_with("mediveil-") && word(place) && word(test) && parts.next().is_none();
         named.then(|| Self { package: package.into(), place: place.into(), test: test.into() })
-    }
-
-    /// The arguments of `cargo` that run this test and no other.
-    pub(crate) fn arguments(&self) -> Vec<String> {
-        let mut list: Vec<String> = ["test", "--quiet", "--locked", "--package"].map(String::from).into();
-        list.push(self.package.clone());
-        if self.place == "src" {
-            list.push("--lib".into());
-        } else {
-            list.extend(["--test".into(), self.place.clone()]);
-        }
-        list.push(self.test.clone());
-        list
     }
 }
 
@@ -78,7 +68,7 @@ pub(crate) fn pages() -> Result<Vec<(String, String)>, String> {
 }
 
 /// The folder of each package of the workspace that has tests.
-fn home(package: &str) -> Option<PathBuf> {
+pub(crate) fn home(package: &str) -> Option<PathBuf> {
     let short = package.strip_prefix("mediveil-")?;
     let home = match short {
         "circuits" => root().join("circuits"),
@@ -102,7 +92,7 @@ fn any_under(folder: &Path, test: &str) -> bool {
 /// Whether the test is there.
 pub(crate) fn exists(named: &Named) -> bool {
     home(&named.package).is_some_and(|home| match named.place.as_str() {
-        "src" => any_under(&home.join("src"), &named.test),
+        LIBRARY => any_under(&home.join("src"), &named.test),
         place => has_test(&home.join("tests").join(format!("{place}.rs")), &named.test),
     })
 }

@@ -1,14 +1,16 @@
 //! `cargo xtask review`: what a reviewer sees first. The claims of the guide by their tests, published vectors, the tamper
 //! matrix, versions and licences, on one page.
 
-use crate::guide::{self, Named};
+use crate::guide::{self, LIBRARY, Named};
 use crate::python::at;
 use crate::report::versions;
-use crate::shell::{cargo, metadata, root, step, target_dir};
+use crate::shell::{cargo, metadata, root, target_dir};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// What runs beside the ten claims: a heading, and tests.
@@ -82,17 +84,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if let Some((_, lost)) = groups.iter().flat_map(|g| &g.1).find(|(_, test)| !guide::exists(test)) {
         return Err(format!("the guide names a test that does not exist: {lost:?}"));
     }
-    let mut packages: Vec<&str> = groups.iter().flat_map(|g| g.1.iter().map(|(_, t)| t.package.as_str())).collect();
-    packages.sort_unstable();
-    packages.dedup();
-    let mut build = cargo(&["test", "--locked", "--no-run"]);
-    step("build of the tests", build.args(packages.iter().flat_map(|p| ["--package", p])))?;
+    let programs = build(groups.iter().flat_map(|g| g.1.iter().map(|(_, test)| test)))?;
     let start = Instant::now();
     let mut outcomes = BTreeMap::new();
     for (heading, tests) in &groups {
         println!("\n== {heading}");
         for (claim, test) in tests {
-            let (ok, seconds) = passes(test)?;
+            let (ok, seconds) = passes(test, &programs)?;
             println!("{:<6} {seconds:>6.1} s  {claim}\n{:17}{}", if ok { "ok" } else { "FAILED" }, "", test.test);
             outcomes.insert(test.clone(), (ok, seconds));
         }
@@ -110,10 +108,40 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
+/// The programs that hold the tests, by package and place. Built as `cargo xtask test` builds them, with the features of the whole
+/// workspace, and run without cargo: otherwise each package would be built again with the features that it has alone.
+type Programs = BTreeMap<(String, String), PathBuf>;
+
+fn build<'a>(tests: impl Iterator<Item = &'a Named>) -> Result<Programs, String> {
+    let places: BTreeSet<&str> = tests.map(|t| t.place.as_str()).filter(|p| *p != LIBRARY).collect();
+    let mut command = cargo(&["test", "--workspace", "--locked", "--no-run", "--lib"]);
+    command.args(places.iter().flat_map(|place| ["--test", place])).arg("--message-format=json-render-diagnostics");
+    println!("\n== build of the tests");
+    let output = command.stderr(Stdio::inherit()).output().map_err(|e| format!("cargo test: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("build of the tests failed ({}): {command:?}", output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect())
+}
+
+/// One line of cargo's report, if it tells of a test program.
+fn program(line: &str) -> Option<((String, String), PathBuf)> {
+    let report: Value = serde_json::from_str(line).ok()?;
+    let text = |path: &str| report.pointer(path).and_then(Value::as_str);
+    let file = text("/executable")?;
+    let manifest = fs::read_to_string(text("/manifest_path")?).ok()?;
+    let package = manifest.lines().find_map(|l| l.strip_prefix("name = \""))?.strip_suffix('"')?.to_owned();
+    let place = if text("/target/kind/0")? == "test" { text("/target/name")? } else { LIBRARY };
+    Some(((package, place.to_owned()), PathBuf::from(file)))
+}
+
 /// Runs one test; whether it ran, alone or with its like, and passed.
-fn passes(test: &Named) -> Result<(bool, f64), String> {
+fn passes(test: &Named, programs: &Programs) -> Result<(bool, f64), String> {
     let start = Instant::now();
-    let output = cargo(&[]).args(test.arguments()).output().map_err(|e| format!("cargo test: {e}"))?;
+    let program = programs.get(&(test.package.clone(), test.place.clone()));
+    let (program, home) = program.zip(guide::home(&test.package)).ok_or(format!("no program holds {test:?}"))?;
+    let output = Command::new(program).arg(&test.test).current_dir(home).output();
+    let output = output.map_err(|e| format!("{}: {e}", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let ran = text.lines().any(|l| l.starts_with("test result: ok. ") && !l.starts_with("test result: ok. 0 "));
     Ok((output.status.success() && ran, start.elapsed().as_secs_f64()))

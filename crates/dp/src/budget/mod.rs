@@ -34,7 +34,7 @@ pub use history::{Charged, History};
 pub use records::{Debit, Guarantee, Quota, QuotaKind, Settlement, Terms};
 
 use crate::accounting::{Cost, Filter, Refusal, Regime};
-use crate::{Account, AmountError, Answer, MechanismError, Neighbours, Plan, QueryId, Schema, Table};
+use crate::{Account, AmountError, Answer, Mechanism, MechanismError, Neighbours, Plan, QueryId, Schema, Table};
 use mediveil_codec::{Timestamp, Wire};
 use mediveil_ledger::{Actor, Db, Entry, Event, Head, Label, Log, LogError, Tx, UniqueKey};
 use sha2::{Digest, Sha256};
@@ -156,12 +156,20 @@ impl Permit {
     /// # Errors
     /// [`MechanismError::Shape`] for a mechanism that is not there, adds no noise to values, or has run.
     pub fn add_noise(&mut self, index: usize, exact: &[i64]) -> Result<Vec<i64>, MechanismError> {
+        self.run(index)?.add_noise(exact)
+    }
+
+    /// The one run of the plan's mechanism `index`, for values that come in parts or go through on several threads.
+    ///
+    /// # Errors
+    /// [`MechanismError::Shape`] for a mechanism that is not there or has run.
+    pub fn run(&mut self, index: usize) -> Result<NoiseRun<'_>, MechanismError> {
         let mechanism = self.plan.mechanisms().get(index).ok_or(MechanismError::Shape)?;
         match self.used.get_mut(index) {
             Some(used) if !*used => *used = true,
             _ => return Err(MechanismError::Shape),
         }
-        mechanism.add_noise(exact)
+        Ok(NoiseRun { mechanism })
     }
 
     /// Answers a plan for a plaintext table.
@@ -178,6 +186,22 @@ impl Permit {
         }
         self.used.fill(true);
         Ok(Answer::compute(&self.plan, table, self.members.as_deref())?)
+    }
+}
+
+/// The one run of a mechanism. Each value goes through once, in one part; the parts together are what was planned and paid for.
+#[derive(Debug)]
+pub struct NoiseRun<'a> {
+    mechanism: &'a Mechanism,
+}
+
+impl NoiseRun<'_> {
+    /// Adds noise to one part of the exact values.
+    ///
+    /// # Errors
+    /// [`MechanismError::Shape`] for a mechanism that adds no noise to values; [`MechanismError::Sampler`].
+    pub fn add_noise(&self, part: &[i64]) -> Result<Vec<i64>, MechanismError> {
+        self.mechanism.add_noise(part)
     }
 }
 
