@@ -2,7 +2,9 @@
 //!
 //! As fast as its documentation shows: both flags and-ed, the value kept or replaced by zero, and all kept values added up
 //! at once by `sum`, which carries far less often than `+` does. The sum has 64 bits, since a million values of 13 bits do
-//! not fit 32. Prints milliseconds a row as the peer's value of `fhe.vs_tfhe`.
+//! not fit 32. Prints milliseconds a row as the peer's value of `fhe.vs_tfhe`; then `models` prints both values of its figures.
+
+mod models;
 
 use std::error::Error;
 use std::time::Instant;
@@ -34,5 +36,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("tfhe's sum is wrong".into());
     }
     println!(r#"{{"id": "fhe.vs_tfhe", "peer_value": {millis}}}"#);
-    Ok(())
+    models::figures(&client)
 }

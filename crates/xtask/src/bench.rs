@@ -50,7 +50,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     println!("\nmeasured for {:.0} s", start.elapsed().as_secs_f64());
     let rows: Vec<Value> = ROWS
         .iter()
-        .filter(|r| chosen.iter().any(|a| r.id.starts_with(&format!("{a}."))))
+        .filter(|r| chosen.iter().any(|a| belongs(r.id, a)))
         .filter_map(|r| figure(r, &times, &printed))
         .collect();
     print_table(&rows);
@@ -108,7 +108,14 @@ fn read(path: &Path) -> Result<Value, String> {
     serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Peers that stand outside of the workspace: the area, and the folder of the program that prints their values.
+/// Whether a row is of an area: by the first word of its id. Models on encrypted values are measured with `fhe`.
+fn belongs(id: &str, area: &str) -> bool {
+    let first = id.split('.').next().unwrap_or_default();
+    first == area || (first == "tfhe" && area == "fhe")
+}
+
+/// Programs that stand outside of the workspace: the area, and the folder of the one that prints the values of its peers, or both
+/// values of a row.
 const PEERS: &[(&str, &str)] = &[("fhe", "benches/tfhe")];
 
 fn peers(areas: &[&String]) -> impl Iterator<Item = &'static str> {
@@ -139,7 +146,9 @@ fn printed(areas: &[&String]) -> Result<BTreeMap<String, (f64, Option<f64>)>, St
     }
     for folder in peers(areas) {
         for (id, row) in lines(peer("run", folder).arg("--quiet"), folder)? {
-            if let Some((_, peer)) = figures.get_mut(&id) {
+            if let Some(value) = number(&row, "value") {
+                figures.insert(id, (value, number(&row, "peer_value")));
+            } else if let Some((_, peer)) = figures.get_mut(&id) {
                 *peer = number(&row, "peer_value");
             }
         }

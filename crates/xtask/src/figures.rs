@@ -63,6 +63,8 @@ pub(crate) const ROWS: &[Row] = &[
     row("fhe.filter_block", Measure::Millis, None, Target::None),
     row("fhe.filter_sum.1m", Measure::Printed("s"), None, Target::AtMost(10.0)),
     row("fhe.vs_tfhe", Measure::Printed("ms a row"), Some("tfhe FheUint"), Target::Ratio(1000.0)),
+    row("tfhe.risk_score", Measure::Printed("s"), Some("tfhe FheUint32"), Target::Ratio(3.0)),
+    row("tfhe.tree.depth6", Measure::Printed("s"), Some("tfhe FheUint32"), Target::Ratio(3.0)),
     row("fhe.committee_decrypt.5of9", Measure::Millis, None, Target::AtMost(20.0)),
     row("fhe.combine.5of9", Measure::Millis, None, Target::None),
     row("fhe.bytes_per_value", Measure::Printed("bytes"), None, Target::None),
