@@ -73,8 +73,8 @@ mod units;
 
 pub use answer::{Answer, Part};
 pub use budget::{
-    Audit, Budget, Charged, Debit, Finding, Guarantee, History, NoiseRun, Permit, Preview, Quota, QuotaKind,
-    Refused, Reservation, Settlement, Terms,
+    Audit, Budget, Charged, Debit, Finding, Guarantee, History, NoiseRun, Permit, Preview, Quota, QuotaKind, Refused,
+    Reservation, Settlement, Terms,
 };
 pub use mechanism::{Mechanism, MechanismError};
 pub use plan::{Account, Plan, QueryId};

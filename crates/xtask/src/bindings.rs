@@ -2,7 +2,7 @@
 //! own checks.
 
 use crate::python::{at, environment};
-use crate::shell::{cargo, root, step, target_dir};
+use crate::shell::{build_once, cargo, root, step, target_dir};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -73,6 +73,7 @@ pub(crate) fn check_c() -> Result<(), String> {
     make.args(["check", "SCOPE=--workspace"])
         .current_dir(root().join("bindings/c"))
         .env("CARGO_TARGET_DIR", target_dir());
+    build_once(&mut make);
     step("the C library", &mut make)
 }
 

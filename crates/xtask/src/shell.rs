@@ -20,7 +20,15 @@ pub(crate) fn target_dir() -> PathBuf {
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root());
+    build_once(&mut command);
     command
+}
+
+/// Under a continuous integration, which sets `CI`, nobody builds a second time: what cargo keeps for that costs time and disk.
+pub(crate) fn build_once(command: &mut Command) {
+    if std::env::var_os("CI").is_some() && std::env::var_os("CARGO_INCREMENTAL").is_none() {
+        command.env("CARGO_INCREMENTAL", "0");
+    }
 }
 
 /// Runs a command under a heading; its output goes straight through.
