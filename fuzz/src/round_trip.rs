@@ -14,11 +14,11 @@ use mediveil_codec::{FRAME_LEN, MAGIC, ObjectType, Wire, peek_type};
 use mediveil_dp::{Answer, Debit, Quota, Settlement, Terms};
 use mediveil_federate::{Closing, Contribution, MemberSum, Release, Round};
 use mediveil_fhe::ceremony::CeremonyMessage;
-use mediveil_fhe::opening::{Epoch, PartialDecryption};
+use mediveil_fhe::opening::{Epoch, OpeningRecord, PartialDecryption};
 use mediveil_fhe::program::{EncryptedInputs, EncryptedResult, EvaluationKey, PatientKey};
 use mediveil_fhe::vector::{EncryptedVector, KeyShare as VectorKeyShare, ShareSum};
 use mediveil_fhe::{CommitteeKey, EncodedCiphertext, MemberKey, Parameters};
-use mediveil_ledger::{ConsistencyProof, Entry, Evidence, InclusionProof, SignedHead};
+use mediveil_ledger::{ConsistencyProof, Entry, Evidence, InclusionProof, SignedHead, SubjectSalt};
 use mediveil_record::{Commitment, LeafOpening, RecordSecret};
 use mediveil_seal::identity::{Identity, PublicIdentity, SealedIdentity};
 use mediveil_seal::ring::{ErasureReceipt, Ring, SealedRing, WrappingFile};
@@ -79,6 +79,7 @@ pub fn decoders() -> Vec<(ObjectType, Check)> {
         of::<InclusionProof>(),
         of::<ConsistencyProof>(),
         of::<Evidence>(),
+        of::<SubjectSalt>(),
         of::<Terms>(),
         of::<Quota>(),
         of::<Debit>(),
@@ -139,6 +140,7 @@ pub fn decoders() -> Vec<(ObjectType, Check)> {
         of::<MemberKey>(),
         of::<EncodedCiphertext>(),
         of::<PartialDecryption>(),
+        of::<OpeningRecord>(),
         of::<CeremonyMessage>(),
         of::<Epoch>(),
         of::<EncryptedVector>(),

@@ -1,4 +1,4 @@
-//! What the README shows is what happens: its session runs line by line.
+//! What the README shows is what happens: its sessions run line by line.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -43,17 +43,48 @@ fn check(line: &str, folder: &Path) {
     );
 }
 
-#[test]
-fn every_session_in_the_readme_runs() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
-    let headings: Vec<&str> = readme.lines().filter(|l| l.starts_with("## Session: ")).collect();
-    assert!(!headings.is_empty());
-    for heading in headings {
-        let folder = tempfile::tempdir().unwrap();
-        let lines = session(&readme, heading);
-        assert!(lines.len() >= 4, "{heading}");
-        for line in &lines {
-            check(line, folder.path());
-        }
+/// Runs the session under this heading in a folder of its own.
+fn run(heading: &str) {
+    let lines = session(&readme(), heading);
+    assert!(lines.len() >= 4, "{heading}");
+    let folder = tempfile::tempdir().unwrap();
+    for line in &lines {
+        check(line, folder.path());
     }
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap()
+}
+
+/// A test for each session: they run side by side.
+macro_rules! sessions {
+    ($($test:ident: $title:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                run(concat!("## Session: ", $title));
+            }
+        )*
+
+        #[test]
+        fn every_session_has_its_test() {
+            let readme = readme();
+            let titles: Vec<&str> = readme.lines().filter_map(|l| l.strip_prefix("## Session: ")).collect();
+            assert_eq!(titles, [$($title),*]);
+        }
+    };
+}
+
+sessions! {
+    record: "one record, several readers",
+    keys: "keys that rotate, and one that is erased",
+    policies: "access by attributes",
+    budget: "spend a budget and audit it",
+    guardians: "guardians on five hosts",
+    paper: "a key on paper",
+    proofs: "proofs that show what they must, and nothing else",
+    study: "research on encrypted rows",
+    model: "a score on values that stay encrypted",
+    federation: "one model of three hospitals",
 }

@@ -55,7 +55,7 @@ pub(crate) fn test() -> Result<(), String> {
         command.args(args).current_dir(home()).env("PYTHONPATH", &site).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     };
-    let mut pytest = run(&["-m", "pytest"]);
+    let mut pytest = run(&["-m", "pytest", "--numprocesses=auto", "--dist=worksteal"]);
     let command = target_dir().join("debug").join(format!("mediveil{}", std::env::consts::EXE_SUFFIX));
     if command.exists() {
         pytest.env("MEDIVEIL_COMMAND", command);
@@ -70,7 +70,7 @@ pub(crate) fn test() -> Result<(), String> {
 pub(crate) fn check_c() -> Result<(), String> {
     let mut make = Command::new("make");
     // With the features that the workspace's tests were built with: nothing is compiled twice.
-    make.args(["check", "SCOPE=--workspace"])
+    make.args(["check", "SCOPE=--workspace", "-j2", "--output-sync=target"])
         .current_dir(root().join("bindings/c"))
         .env("CARGO_TARGET_DIR", target_dir());
     build_once(&mut make);

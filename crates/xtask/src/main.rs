@@ -25,7 +25,7 @@ The tasks of this workspace.
 Usage: cargo xtask <TASK>
 
 Tasks:
-  test  [--quick]                     format, clippy, rustdoc, every crate alone, unit, property and doc tests;
+  test  [--quick]                     format, clippy, rustdoc, unit, property and doc tests, both bindings;
                                       --quick: unit and property tests of what is already built, for daily work
   check [PACKAGE...]                  each crate by itself, without features, and with each feature alone
   bench [--quick] [--report] [--json FILE] [AREA...]

@@ -24,10 +24,15 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Under a continuous integration, which sets `CI`, nobody builds a second time: what cargo keeps for that costs time and disk.
+/// Under a continuous integration, which sets `CI`, nobody builds a second time or runs a debugger: what cargo keeps for that
+/// costs time and disk.
 pub(crate) fn build_once(command: &mut Command) {
-    if std::env::var_os("CI").is_some() && std::env::var_os("CARGO_INCREMENTAL").is_none() {
-        command.env("CARGO_INCREMENTAL", "0");
+    if std::env::var_os("CI").is_some() {
+        for name in ["CARGO_INCREMENTAL", "CARGO_PROFILE_DEV_DEBUG"] {
+            if std::env::var_os(name).is_none() {
+                command.env(name, "0");
+            }
+        }
     }
 }
 
@@ -56,11 +61,6 @@ pub(crate) fn metadata(whole: bool) -> Result<Vec<Value>, String> {
         Some(Value::Array(packages)) => Ok(packages),
         _ => Err("cargo metadata: no packages".into()),
     }
-}
-
-/// The packages of the workspace, by name.
-pub(crate) fn packages() -> Result<Vec<String>, String> {
-    Ok(metadata(false)?.iter().filter_map(|p| p.get("name")?.as_str().map(str::to_owned)).collect())
 }
 
 /// Whether a program answers to `--version`.
