@@ -70,7 +70,7 @@ mod _native {
     #[pymodule_export]
     use crate::seal::{inspect, open, open_file, rewrap_file, seal, seal_file, seal_into};
     #[pymodule_export]
-    use crate::study::{Study, StudyCeremony, StudyCertificate, StudyPlan, StudyQuery, StudySchema, StudyShare};
+    use crate::study::{_rows, Study, StudyCeremony, StudyCertificate, StudyPlan, StudyQuery, StudySchema, StudyShare};
     #[pymodule_export]
     use crate::zk::{
         Credential, CredentialRegistry, HeldRecord, Holder, HolderSecret, IdentityRequest, IssuerRegister, Proof,

@@ -31,6 +31,7 @@ def documented() -> Iterator[tuple[str, Any]]:
                 if not member.startswith("_") and not inspect.ismemberdescriptor(getattr(item, member)):
                     yield f"{name}.{member}", getattr(item, member)
     yield "_tables.to_csv", mediveil._tables.to_csv
+    yield "_tables.columns", mediveil._tables.columns
     yield "_tables.to_integers", mediveil._tables.to_integers
     yield "_models.from_sklearn", mediveil._models.from_sklearn
     yield "_models.values_json", mediveil._models.values_json

@@ -18,7 +18,8 @@ import pyarrow.parquet
 import pytest
 
 import mediveil as mv
-from mediveil._study import rows as to_rows
+from mediveil._native import _rows
+from mediveil._tables import to_csv
 from test_command import COMMAND, run
 
 COLUMNS = {
@@ -178,10 +179,10 @@ def test_tables_of_every_kind_are_the_same(tmp_path: Path) -> None:
     pa.feather.write_feather(arrow, tmp_path / "rows.feather", compression="uncompressed")
     # A flag beside missing values is a float in numpy.
     floats = frame.assign(smoker=frame["smoker"].astype(float))
-    wanted = sorted(ROWS)
-    tables = [ROWS, arrow, polars, polars.lazy(), tmp_path / "rows.parquet", str(tmp_path / "rows.feather"), frame]
-    texts = {to_rows(table, wanted) for table in tables}
-    assert len(texts) == 1
+    tables = [arrow, polars, polars.lazy(), tmp_path / "rows.parquet", str(tmp_path / "rows.feather"), frame, floats]
+    (tmp_path / "own.csv").write_bytes(to_csv(ROWS, sorted(ROWS)))
+    for table in [*tables, tmp_path / "own.csv", to_csv(ROWS, sorted(ROWS))]:
+        assert _rows(table, SCHEMA) == _rows(ROWS, SCHEMA)
     small = found(tmp_path, 1)
     for n, data in enumerate([floats, tmp_path / "rows.csv", arrow]):
         # Only the first can commit, and what is refused comes after reading.
@@ -324,7 +325,7 @@ def test_the_command_and_python_share_a_study(tmp_path: Path) -> None:
         identity.save(tmp_path / f"{name}.key")
     made.shares[0].save(tmp_path / "one.share")
     half = [{name: column[n::2] for name, column in ROWS.items()} for n in range(2)]
-    (tmp_path / "rows.csv").write_bytes(to_rows(half[0], sorted(ROWS)))
+    (tmp_path / "rows.csv").write_bytes(to_csv(half[0], sorted(ROWS)))
     # One site by the command, the other by Python; one member by the command, the other by Python.
     run(tmp_path, "study", "encrypt", "study", "--csv", "rows.csv", "-i", "site-0.key", "-o", "rows-0")
     made.study.encrypt(half[1], made.sites[1], tmp_path / "rows-1")

@@ -88,6 +88,7 @@
 
 mod certificate;
 mod circuit;
+mod columns;
 mod confirm;
 mod convolution;
 mod estimate;
@@ -106,6 +107,7 @@ mod terms;
 mod upload;
 
 pub use certificate::{Certificate, Verified};
+pub use columns::{Cells, Values};
 pub use confirm::{ConfirmError, Confirmation};
 pub use estimate::Estimate;
 pub use evaluate::{AnswerError, EncryptedAnswer, Partial, Progress};

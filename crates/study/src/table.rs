@@ -5,7 +5,7 @@
 //! the value. What was accepted can be encrypted without a further word.
 
 use crate::schema::{Column, ColumnKind, Day, Lane, Schema};
-use mediveil_dp::parse_decimal;
+use mediveil_dp::{Bounds, parse_decimal};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -55,17 +55,17 @@ pub enum TableError {
 }
 
 /// Stands for a missing value; beyond all bounds.
-const MISSING: i64 = i64::MIN;
+pub(crate) const MISSING: i64 = i64::MIN;
 
 /// Rows of one site that fit the schema. `Debug` prints their number only.
 #[derive(Clone)]
 pub struct Table {
     schema: Schema,
-    rows: u64,
+    pub(crate) rows: u64,
     /// For each column its values: grid steps, the place of the category, 0 or 1.
-    columns: Vec<Vec<i64>>,
+    pub(crate) columns: Vec<Vec<i64>>,
     /// How many rows each patient has so far.
-    patients: HashMap<String, u32>,
+    pub(crate) patients: HashMap<String, u32>,
 }
 
 impl Table {
@@ -115,12 +115,21 @@ impl Table {
         let read = |(at, column): (usize, &Column)| {
             let refuse = |why| TableError::Value { row, column: column.name().to_owned(), why };
             match fields.get(at).copied().flatten() {
-                None if column.is_required() => Err(refuse("the value is missing, and the column is required")),
-                None => Ok(MISSING),
+                None => missing(column).map_err(refuse),
                 Some(text) => value(column, text).map_err(refuse),
             }
         };
         let values = self.schema.columns().iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+        self.count(patient, row)?;
+        for (column, value) in self.columns.iter_mut().zip(values) {
+            column.push(value);
+        }
+        self.rows = row;
+        Ok(())
+    }
+
+    /// Counts a row of a patient.
+    pub(crate) fn count(&mut self, patient: &str, row: u64) -> Result<(), TableError> {
         let limit = self.schema.unit().rows();
         match self.patients.get_mut(patient) {
             Some(count) if *count >= limit => return Err(TableError::TooManyOfOne { row, limit }),
@@ -129,10 +138,6 @@ impl Table {
                 self.patients.insert(patient.to_owned(), 1);
             }
         }
-        for (column, value) in self.columns.iter_mut().zip(values) {
-            column.push(value);
-        }
-        self.rows = row;
         Ok(())
     }
 
@@ -183,14 +188,25 @@ impl Table {
     }
 }
 
-fn value(column: &Column, text: &str) -> Result<i64, &'static str> {
+/// What a row without a value has.
+pub(crate) fn missing(column: &Column) -> Result<i64, &'static str> {
+    if column.is_required() { Err("the value is missing, and the column is required") } else { Ok(MISSING) }
+}
+
+/// A number of grid steps, if the schema allows it.
+pub(crate) fn within(bounds: &Bounds, steps: i64) -> Result<i64, &'static str> {
+    if bounds.clamp(steps) == steps { Ok(steps) } else { Err("the value is outside of the declared bounds") }
+}
+
+/// What a text says, if the schema allows it.
+pub(crate) fn value(column: &Column, text: &str) -> Result<i64, &'static str> {
     match column.kind() {
         ColumnKind::Number { bounds, scale, age_at, .. } => {
             let value = match age_at.as_deref().and_then(Day::parse) {
                 Some(at) => Day::parse(text).ok_or("not a day such as 1960-01-31")?.age_at(at),
                 None => parse_decimal(text, *scale).ok_or("not a decimal number")?,
             };
-            if bounds.clamp(value) == value { Ok(value) } else { Err("the value is outside of the declared bounds") }
+            within(bounds, value)
         }
         ColumnKind::Category(values) => {
             let place = values.iter().position(|v| v == text).and_then(|p| i64::try_from(p).ok());

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ._errors import InvalidError
-from ._tables import to_csv
+from ._tables import columns, to_csv
 
 if TYPE_CHECKING:
     from ._native import Identity, Study, StudyPlan, StudyShare, _Path, _Time
@@ -101,11 +101,13 @@ def filter_json(wanted: Any) -> str:
     return json.dumps(_filter(wanted))
 
 
-def rows(data: Any, wanted: Sequence[str]) -> bytes:
-    """The wanted columns of a table as CSV, from memory or from a file by the end of its name.
+def rows(data: Any, wanted: Sequence[str]) -> bytes | list[tuple[str, str, Any, Any]]:
+    """A table as the native reader takes it: the wanted columns of what is in memory or in a file of Arrow's, and CSV as it is.
 
     >>> rows({"id": ["a"], "smoker": [1.0]}, ["id", "smoker"])
-    b'id,smoker\\r\\na,1\\r\\n'
+    [('id', 'texts', ['a'], None), ('smoker', 'texts', ['1'], None)]
+    >>> rows(b"id,smoker\\na,1\\n", ["id", "smoker"])
+    b'id,smoker\\na,1\\n'
     """
     if isinstance(data, (str, os.PathLike)):
         name = os.fspath(data)
@@ -117,7 +119,11 @@ def rows(data: Any, wanted: Sequence[str]) -> bytes:
             import pyarrow.feather
 
             data = pyarrow.feather.read_table(name)
-    return to_csv(data, wanted, whole=True)
+        else:
+            return to_csv(data, wanted)
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return to_csv(data, wanted)
+    return columns(data, wanted)
 
 
 def make_study_key(study: Study, members: Sequence[Identity], *, now: _Time | None = None) -> list[StudyShare]:

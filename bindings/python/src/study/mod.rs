@@ -1,20 +1,21 @@
 //! Studies on encrypted records, over the files of one directory, which the command and others share.
 
 mod ceremony;
+mod rows;
 mod values;
 
 pub use ceremony::{StudyCeremony, StudyShare};
+pub use rows::_rows;
 pub use values::{StudyPlan, StudyQuery, StudySchema};
 
 use crate::budget::{Budget, cap};
-use crate::data::{Data, at, hex};
+use crate::data::{at, hex};
 use crate::fail::{fail, raise};
 use crate::files::{Raised, Watched, updater};
 use crate::identity::{Identity, PublicIdentity};
 use crate::log::{Handle, Log};
 use crate::objects::{public_object, write_file};
 use crate::query::cost;
-use crate::record::Record;
 use crate::threads::on_all_cores;
 use crate::time::moment;
 use mediveil_bridge::Kind;
@@ -24,18 +25,15 @@ use mediveil_fhe::CommitteeKey;
 use mediveil_fhe::ceremony::CeremonyMessage;
 use mediveil_fhe::opening::{DirectoryStore, PartialDecryption};
 use mediveil_ledger::{Actor, Log as CoreLog};
-use mediveil_record::{Limits, Record as CoreRecord};
 use mediveil_seal::AtomicFile;
 use mediveil_seal::identity::Identity as CoreIdentity;
 use mediveil_study as core;
 use mediveil_study::{
-    Asked, Commitment, EncryptedAnswer, Evaluation, Layout, Manifest, Partial, Table, Terms, Upload, UploadError,
-    Uploads,
+    Asked, Commitment, EncryptedAnswer, Evaluation, Layout, Manifest, Partial, Terms, Upload, UploadError, Uploads,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
-use std::collections::BTreeSet;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -400,10 +398,11 @@ impl Study {
 
     /// Encrypts a site's rows and commits to them in the log. data: a pandas or polars DataFrame, an Arrow table, a dict of
     /// columns, a path to a CSV, Parquet or Feather file (the latter two by pyarrow), CSV text as bytes, or a list of FHIR
-    /// bundles, one for each patient (`Record`, bytes or str). None, NaN and empty cells are missing values. out: the path
-    /// where the ciphertexts go; the manifest goes to the same name with `.manifest`. Keep both until all sites have
-    /// committed, then `submit`. progress: told how many blocks are done. Returns `rows`, `blocks`, `bytes` and `entry`, the
-    /// place of the commitment in the log.
+    /// bundles, one for each patient (`Record`, bytes or str). None, NaN and empty cells are missing values. Columns of numbers,
+    /// flags and categories are read from the memory of numpy, pandas, polars, Arrow and `array.array`; everything else becomes
+    /// text, which takes longer and means the same. out: the path where the ciphertexts go; the manifest goes to the same name
+    /// with `.manifest`. Keep both until all sites have committed, then `submit`. progress: told how many blocks are done.
+    /// Returns `rows`, `blocks`, `bytes` and `entry`, the place of the commitment in the log.
     ///
     /// Raises InvalidError with row and column for a value outside of the schema; ExistsError if the site has committed.
     #[pyo3(signature = (data, site, out, *, progress = None, now = None))]
@@ -426,7 +425,7 @@ impl Study {
         if committed {
             return Err(fail(UploadError::Duplicate { site: number }));
         }
-        let table = self.table(data)?;
+        let table = rows::table(data, &self.terms.schema)?;
         if out.exists() {
             return Err(raise(Kind::Exists, format!("{}: is there already", out.display())));
         }
@@ -716,33 +715,6 @@ impl Study {
 }
 
 impl Study {
-    fn table(&self, data: &Bound<'_, PyAny>) -> PyResult<Table> {
-        let py = data.py();
-        let schema = &self.terms.schema;
-        if data.is_instance_of::<PyList>() || data.is_instance_of::<PyTuple>() {
-            let mut table = Table::new(schema);
-            for bundle in data.try_iter()? {
-                let bundle = bundle?;
-                if let Ok(record) = bundle.cast::<Record>() {
-                    table.push_record(&record.get().0).map_err(fail)?;
-                    continue;
-                }
-                let bytes = crate::data::text_or_bytes(&bundle)?;
-                let record = CoreRecord::parse(&bytes, &Limits::default()).map_err(fail)?;
-                table.push_record(&record).map_err(fail)?;
-            }
-            return Ok(table);
-        }
-        let mut wanted = vec![schema.patient()];
-        wanted.extend(schema.columns().iter().map(core::Column::field));
-        let different: BTreeSet<&str> = wanted.iter().copied().collect();
-        let csv =
-            py.import("mediveil._study")?.getattr("rows")?.call1((data, different.into_iter().collect::<Vec<_>>()))?;
-        let csv = Data::of(&csv)?;
-        let bytes = csv.as_slice();
-        py.detach(|| Table::from_csv(bytes, schema)).map_err(fail)
-    }
-
     fn merged(&self, py: Python<'_>, shards: &Bound<'_, PyAny>) -> PyResult<Partial> {
         if shards.is_instance_of::<PyBytes>() {
             return Err(PyTypeError::new_err("expected several shards, got one"));
