@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: runs the criterion benches and the figures program, compares with the targets, and writes the report.
 
+use crate::bindings::{Overhead, overhead};
 use crate::figures::{Measure, ROWS, Row, Target};
 use crate::shell::{cargo, root, step, target_dir};
 use serde_json::{Value, json};
@@ -20,7 +21,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             area => areas.push(area.to_owned()),
         }
     }
-    let known = benches()?;
+    let mut known = benches()?;
+    known.push(PYTHON.to_owned());
     if let Some(other) = areas.iter().find(|a| !known.contains(a)) {
         return Err(format!("there is no area `{other}`; there are {}", known.join(", ")));
     }
@@ -30,14 +32,18 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
-    let mut build =
-        cargo(&["build", "--profile", "bench", "--locked", "--package", "mediveil-benches", "--bin", "figures"]);
-    step("build of the benches", build.args(chosen.iter().flat_map(|area| ["--bench", area.as_str()])))?;
+    let (ours, python): (Vec<&String>, Vec<&String>) = chosen.iter().copied().partition(|area| *area != PYTHON);
+    if !ours.is_empty() {
+        let mut build =
+            cargo(&["build", "--profile", "bench", "--locked", "--package", "mediveil-benches", "--bin", "figures"]);
+        step("build of the benches", build.args(ours.iter().flat_map(|area| ["--bench", area.as_str()])))?;
+    }
     for folder in peers(&chosen) {
         step(&format!("build of {folder}"), &mut peer("build", folder))?;
     }
+    let python = if python.is_empty() { None } else { overhead()? };
     let start = Instant::now();
-    for area in &chosen {
+    for area in &ours {
         let mut command =
             cargo(&["bench", "--quiet", "--locked", "--package", "mediveil-benches", "--bench", area, "--"]);
         if quick {
@@ -45,8 +51,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
         step(&format!("bench {area}"), &mut command)?;
     }
-    let times = criterion(&folder)?;
-    let printed = printed(&chosen)?;
+    let times = if ours.is_empty() { BTreeMap::new() } else { criterion(&folder)? };
+    let mut printed = printed(&ours)?;
+    if let Some(python) = python {
+        printed.extend(beside_rust(&python, if quick { 15 } else { 60 })?);
+    }
     println!("\nmeasured for {:.0} s", start.elapsed().as_secs_f64());
     let rows: Vec<Value> = ROWS
         .iter()
@@ -65,7 +74,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The areas are the bench files of the benches package.
+/// The area of calls from Python, which criterion does not measure.
+const PYTHON: &str = "py";
+
+/// The areas of criterion are the bench files of the benches package.
 fn benches() -> Result<Vec<String>, String> {
     let folder = root().join("benches");
     let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
@@ -129,11 +141,27 @@ fn peer(action: &str, folder: &str) -> Command {
     command
 }
 
+/// Values of ours and of a peer by their ids.
+type Printed = BTreeMap<String, (f64, Option<f64>)>;
+
+/// Calls from Python and the same in Rust.
+fn beside_rust(python: &Overhead, seconds: u32) -> Result<Printed, String> {
+    println!("\n== calls from Python beside the same in Rust");
+    let rows = lines(&mut python.command(seconds), "overhead.py")?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(id, row)| Some((id, (number(&row, "value")?, number(&row, "peer_value")))))
+        .collect())
+}
+
+fn number(row: &Value, key: &str) -> Option<f64> {
+    row.get(key).and_then(Value::as_f64)
+}
+
 /// Figures that are not times: one JSON object a line, `{"id": ..., "value": ..., "peer_value": ...}`. Each area in a process
 /// of its own: one figure is a process's largest memory.
-fn printed(areas: &[&String]) -> Result<BTreeMap<String, (f64, Option<f64>)>, String> {
+fn printed(areas: &[&String]) -> Result<Printed, String> {
     println!("\n== figures that are not times");
-    let number = |row: &Value, key: &str| row.get(key).and_then(Value::as_f64);
     let mut figures = BTreeMap::new();
     for area in areas {
         let mut command = cargo(&["run", "--quiet", "--profile", "bench", "--locked", "--package", "mediveil-benches"]);
@@ -172,7 +200,7 @@ fn lines(command: &mut Command, what: &str) -> Result<Vec<(String, Value)>, Stri
     Ok(rows)
 }
 
-fn figure(row: &Row, times: &BTreeMap<String, f64>, printed: &BTreeMap<String, (f64, Option<f64>)>) -> Option<Value> {
+fn figure(row: &Row, times: &BTreeMap<String, f64>, printed: &Printed) -> Option<Value> {
     let time = |id: &str| times.get(id).copied();
     let peer_id = format!("{}/peer", row.id);
     let (value, peer, unit, more_is_better) = match row.measure {

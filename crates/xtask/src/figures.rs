@@ -9,7 +9,7 @@ pub(crate) enum Measure {
     GigabytesPerSecond(f64),
     /// Millions of items a second for an operation over so many.
     MillionsPerSecond(f64),
-    /// The value is printed by the `figures` program of the benches package under the same id.
+    /// The value is printed by the `figures` program of the benches package, or by `overhead.py`, under the same id.
     Printed(&'static str),
 }
 
@@ -107,6 +107,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("ledger.consistency.100k", Measure::Millis, None, Target::None),
     row("ledger.verify_evidence", Measure::Millis, None, Target::None),
     row("ledger.evidence_bytes.100k", Measure::Printed("bytes"), None, Target::None),
+    // The largest of the four below: what a call from Python takes beyond the same in Rust.
+    row("py.overhead", Measure::Printed("fraction"), None, Target::AtMost(0.05)),
+    row("py.seal.64mib", Measure::Printed("ms"), Some("the same in Rust"), Target::None),
+    row("py.encrypt.1m", Measure::Printed("ms"), Some("the same in Rust"), Target::None),
+    row("py.verify.100", Measure::Printed("ms"), Some("the same in Rust"), Target::None),
+    row("py.preview.1000", Measure::Printed("ms"), Some("the same in Rust"), Target::None),
     row("record.parse.bundle", Measure::Millis, Some("serde_json"), Target::None),
     row("record.digest.bundle", Measure::Millis, None, Target::None),
     row("record.commit.bundle", Measure::Millis, None, Target::None),

@@ -33,12 +33,16 @@ pub(crate) fn environment(name: &str, packages: &[String]) -> Result<PathBuf, St
     Ok(python)
 }
 
+/// The same, or nothing where there is no Python that makes environments, or no packages to fill one with.
+pub(crate) fn environment_if_any(name: &str, packages: &[String]) -> Option<PathBuf> {
+    has(base(), &["-m", "venv", "--help"]).then(|| environment(name, packages).ok()).flatten()
+}
+
 /// Our privacy reports against those of `dp-accounting`, on random plans.
 pub(crate) fn accounting() -> Result<(), String> {
     let list = root().join("crates/dp/tests/python/requirements.txt");
     let packages: Vec<String> = at(&list, fs::read_to_string(&list))?.lines().map(str::to_owned).collect();
-    let made = has(base(), &["-m", "venv", "--help"]).then(|| environment("accounting", &packages).ok());
-    let Some(python) = made.flatten() else {
+    let Some(python) = environment_if_any("accounting", &packages) else {
         println!("\n== SKIPPED: privacy reports beside dp-accounting (no python3 with venv, or no packages)");
         return Ok(());
     };
