@@ -22,7 +22,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         "rustdoc, warnings denied",
         cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
-    step("unit, property, integration and doc tests", &mut cargo(&["test", "--workspace", "--locked"]))?;
+    step(
+        "unit, property, integration and doc tests",
+        &mut cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]),
+    )?;
     postgres::stores()?;
     crate::python::accounting()?;
     // The light face by itself, and the command without the parts that stand behind patent terms and servers; `check` does
