@@ -212,11 +212,10 @@ pub(crate) fn value(column: &Column, text: &str) -> Result<i64, &'static str> {
             let place = values.iter().position(|v| v == text).and_then(|p| i64::try_from(p).ok());
             place.ok_or("the value is none of the declared ones")
         }
-        ColumnKind::Flag => match text {
-            "0" | "false" => Ok(0),
-            "1" | "true" => Ok(1),
-            _ => Err("a flag is 0 or 1"),
-        },
+        // pandas writes True and False, R TRUE and FALSE.
+        ColumnKind::Flag if text == "0" || text.eq_ignore_ascii_case("false") => Ok(0),
+        ColumnKind::Flag if text == "1" || text.eq_ignore_ascii_case("true") => Ok(1),
+        ColumnKind::Flag => Err("a flag is 0 or 1, false or true"),
     }
 }
 
