@@ -26,7 +26,8 @@ def documented() -> Iterator[tuple[str, Any]]:
         item = getattr(mediveil, name)
         yield name, item
         if inspect.isclass(item):
-            for member in vars(item):
+            # In an order of their own: that of the native classes differs between the processes that share these tests.
+            for member in sorted(vars(item)):
                 # The fields of a dataclass are described in the text of their class.
                 if not member.startswith("_") and not inspect.ismemberdescriptor(getattr(item, member)):
                     yield f"{name}.{member}", getattr(item, member)

@@ -46,7 +46,8 @@ pub(crate) fn accounting() -> Result<(), String> {
         println!("\n== SKIPPED: privacy reports beside dp-accounting (no python3 with venv, or no packages)");
         return Ok(());
     };
-    let build = ["build", "--quiet", "--locked", "--package", "mediveil-dp", "--example", "report_epsilon"];
+    // With the features of the whole workspace, which its tests have been built with.
+    let build = ["build", "--quiet", "--locked", "--workspace", "--example", "report_epsilon"];
     step("the program that reports plans", &mut cargo(&build))?;
     let program = target_dir().join("debug/examples/report_epsilon");
     let script = root().join("crates/dp/tests/python/agreement.py");

@@ -28,12 +28,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     )?;
     postgres::stores()?;
     crate::python::accounting()?;
-    // The light face by itself, and the command without the parts that stand behind patent terms and servers; `check` does
-    // this for every crate and feature.
-    for lean in [&["mediveil"][..], &["mediveil-cli", "--no-default-features"]] {
-        let title = format!("{} by itself", lean.join(" "));
-        step(&title, cargo(&["check", "--quiet", "--locked", "--package"]).args(lean))?;
-    }
-    crate::bindings::check_c()?;
-    crate::bindings::test()
+    // Each crate and feature alone is what `check` is for: it compiles much of this again.
+    // Side by side: valgrind takes one core for minutes.
+    std::thread::scope(|scope| {
+        let c = scope.spawn(crate::bindings::check_c);
+        let python = crate::bindings::test();
+        c.join().unwrap_or_else(|_| Err("the checks of the C library stopped".into())).and(python)
+    })
 }
