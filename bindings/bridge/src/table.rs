@@ -864,3 +864,56 @@ impl Classify for mediveil_study::ReleaseError {
         }
     }
 }
+
+// --- federate ---
+
+impl Classify for mediveil_federate::PlanError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(_) | Self::Range { .. } | Self::Task(_) => Kind::Invalid,
+            Self::Budget { .. } => Kind::Budget,
+            Self::Vector(e) => e.kind(),
+            Self::Mechanism(e) => e.kind(),
+            Self::Sensitivity(e) => e.kind(),
+            Self::Amount(e) => e.kind(),
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_federate::VectorRefused {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotANumber | Self::Length { .. } | Self::TooMany { .. } | Self::Clip => Kind::Invalid,
+            _ => Kind::Failed,
+        }
+    }
+}
+
+impl Classify for mediveil_federate::FederateError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Plan(e) => e.kind(),
+            Self::Vector(e) => e.kind(),
+            Self::Budget(e) => e.kind(),
+            Self::OtherBudget | Self::Foreign { .. } | Self::Signature { .. } | Self::Uncommitted { .. } => {
+                Kind::Unverified
+            }
+            Self::Share { .. } | Self::Part { .. } => Kind::Unverified,
+            Self::NoRound { .. } | Self::OtherRound { .. } | Self::OtherClosing => Kind::Refused,
+            Self::NotOne(_) | Self::Spent => Kind::Refused,
+            Self::NotBegun { .. } | Self::Released | Self::Closed | Self::NotClosed => Kind::State,
+            Self::TooFew { .. } | Self::Missing { .. } => Kind::State,
+            Self::Twice { .. } => Kind::Exists,
+            Self::Damaged { .. } | Self::StoreDamaged => Kind::Damaged,
+            Self::Open(e) => e.kind(),
+            Self::Seal { .. } => Kind::Failed,
+            Self::Model(_) => Kind::Invalid,
+            Self::Noise(e) => e.kind(),
+            Self::Log(e) => e.kind(),
+            Self::Io(e) => Classify::kind(e),
+            Self::Decode(e) => Classify::kind(e),
+            _ => Kind::Failed,
+        }
+    }
+}

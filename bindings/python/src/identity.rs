@@ -140,6 +140,12 @@ impl Identity {
 #[derive(Debug)]
 pub struct PublicIdentity(pub Arc<core::PublicIdentity>);
 
+/// Several public identities, in their order.
+pub fn publics(all: &Bound<'_, PyAny>) -> PyResult<Vec<core::PublicIdentity>> {
+    let one = |it: PyResult<Bound<'_, PyAny>>| Ok(it?.cast::<PublicIdentity>()?.get().0.as_ref().clone());
+    all.try_iter()?.map(one).collect()
+}
+
 #[pymethods]
 impl PublicIdentity {
     /// Reads a public key file. Raises DamagedError for anything else, a secret one included.

@@ -16,6 +16,7 @@ mod committee;
 mod data;
 mod doors;
 mod fail;
+mod federate;
 mod files;
 mod identity;
 mod log;
@@ -46,6 +47,10 @@ mod _native {
     use crate::committee::{Committee, CommitteeDoor, CommitteeKey, Guardian, KeyPlan, KeySet};
     #[pymodule_export]
     use crate::fail::_kinds;
+    #[pymodule_export]
+    use crate::federate::{
+        FederatedAnswer, FederatedModel, FederatedRound, FederatedTask, FederatedUpload, Federation, SiteSum,
+    };
     #[pymodule_export]
     use crate::identity::{Identity, Passphrase, PublicIdentity};
     #[pymodule_export]

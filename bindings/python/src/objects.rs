@@ -10,7 +10,7 @@ use mediveil_seal::AtomicFile;
 use pyo3::prelude::*;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// A file of at most so many bytes.
@@ -54,6 +54,36 @@ pub fn write_object<T: Wire>(path: &Path, object: &T, private: bool) -> PyResult
 /// Writes a file whole or not at all.
 pub fn write_file(path: &Path, bytes: &[u8], private: bool, keep: bool) -> PyResult<()> {
     AtomicFile::options().private(private).keep_existing(keep).write(path, bytes).map_err(|e| at(path, e))
+}
+
+/// A file, whole.
+pub fn bytes_of(path: &Path) -> PyResult<Vec<u8>> {
+    std::fs::read(path).map_err(|e| at(path, e))
+}
+
+/// An object from a file that a directory of several parties holds, in plain bytes.
+pub fn object_of<T: Wire>(path: &Path) -> PyResult<T> {
+    T::decode(&bytes_of(path)?).map_err(|e| raise(Kind::Damaged, format!("{}: {e}", path.display())))
+}
+
+/// Writes an object into such a directory; the same bytes again are no change, others are refused.
+pub fn put<T: Wire>(path: &Path, object: &T) -> PyResult<()> {
+    let bytes = object.encode();
+    match AtomicFile::options().keep_existing(true).write(path, &bytes) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            if std::fs::read(path).is_ok_and(|found| found == bytes) {
+                return Ok(());
+            }
+            Err(at(path, e))
+        }
+        other => other.map_err(|e| at(path, e)),
+    }
+}
+
+/// A folder, made where it is not.
+pub fn folder(path: PathBuf) -> PyResult<PathBuf> {
+    std::fs::create_dir_all(&path).map_err(|e| at(&path, e))?;
+    Ok(path)
 }
 
 /// What one class of public objects is: read from and written to files and bytes, compared, hashed and pickled.

@@ -12,6 +12,7 @@ from typing import Any, Iterator
 import pytest
 
 import mediveil
+import mediveil._federate
 import mediveil._models
 import mediveil._native
 import mediveil._study
@@ -38,12 +39,15 @@ def documented() -> Iterator[tuple[str, Any]]:
     yield "_models.values_json", mediveil._models.values_json
     for name in ("schema_json", "filter_json", "rows"):
         yield f"_study.{name}", getattr(mediveil._study, name)
+    for name in ("task_json", "model_parts", "task_rows"):
+        yield f"_federate.{name}", getattr(mediveil._federate, name)
 
 
 @pytest.mark.parametrize(("name", "item"), list(documented()), ids=lambda value: value if isinstance(value, str) else "")
 def test_the_examples_in_the_documentation_run(name: str, item: Any) -> None:
     text = inspect.getdoc(item) or ""
-    names = {**vars(mediveil._study), **vars(mediveil._tables), **vars(mediveil._models), **vars(mediveil)}
+    parts = (mediveil._federate, mediveil._study, mediveil._tables, mediveil._models, mediveil)
+    names = {name: value for part in parts for name, value in vars(part).items()}
     test = doctest.DocTestParser().get_doctest(text, names, name, name, 0)
     said: list[str] = []
     runner = doctest.DocTestRunner(optionflags=FLAGS)

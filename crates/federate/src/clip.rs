@@ -26,6 +26,15 @@ impl Grid {
         (fits && (1..=Self::MAX_NORM).contains(&norm)).then_some(Self { clip, norm })
     }
 
+    /// The finest grid, of at most 2^20 steps to the clip, at which `vectors` vectors add up within `bits` bits an entry, the
+    /// sign included.
+    #[must_use]
+    pub fn finest(clip: f64, bits: u32, vectors: u32) -> Option<Self> {
+        let room = 1u64.checked_shl(bits.saturating_sub(1)).unwrap_or(u64::MAX).saturating_sub(1);
+        let steps = u32::try_from(room / u64::from(vectors.max(1))).unwrap_or(u32::MAX);
+        Self::new(clip, steps.clamp(1, 1 << 20))
+    }
+
     /// The clip: the greatest Euclidean length of a vector.
     #[must_use]
     pub const fn clip(&self) -> f64 {

@@ -47,6 +47,12 @@ impl fmt::Display for Contributor {
 }
 
 impl Contributor {
+    /// The same as a name of files: `site-0`, `member-1`.
+    #[must_use]
+    pub fn name(self) -> String {
+        self.to_string().replace(' ', "-")
+    }
+
     /// Its code in names and digests.
     pub(crate) const fn code(self) -> [u8; 5] {
         let (kind, number) = match self {
@@ -417,7 +423,7 @@ impl Federation {
     ///
     /// # Errors
     /// [`FederateError::Uncommitted`].
-    pub(crate) fn check_committed(&self, log: &Log, contribution: &Contribution) -> Result<(), FederateError> {
+    pub fn check_committed(&self, log: &Log, contribution: &Contribution) -> Result<(), FederateError> {
         let contributor = contribution.contributor;
         let key = Self::contribution_key(&contribution.round, contributor);
         match self.find(log, "contribution", &key)? {

@@ -4,6 +4,7 @@ use crate::closing::Closing;
 use crate::contribution::{Contribution, Contributor, Upload, decode_signature};
 use crate::error::FederateError;
 use crate::round::Round;
+use crate::task::Model;
 use crate::terms::Federation;
 use mediveil_codec::{DecodeError, Decoder, Encoder, ObjectType, Timestamp, Wire};
 use mediveil_dp::{Budget, Permit, Reservation};
@@ -307,6 +308,15 @@ impl Federation {
         };
         let stored = budget.settle(permit, &release.encode(), now)?;
         self.announce(budget, round, &stored, now)
+    }
+
+    /// The state of the model after a released round, from the state before it.
+    ///
+    /// # Errors
+    /// Those of [`Task::advance`](crate::Task::advance).
+    pub fn after(&self, model: &Model, release: &Release) -> Result<Model, FederateError> {
+        let terms = self.terms();
+        terms.task.advance(model, &release.values(self), terms.grid.clip(), release.deviation(self))
     }
 
     fn announce(

@@ -150,6 +150,22 @@ impl Federation {
         Ok(round)
     }
 
+    /// The round that began last, if any has.
+    ///
+    /// # Errors
+    /// [`FederateError`] where the log cannot be read.
+    pub fn last_round(&self, log: &Log) -> Result<Option<Round>, FederateError> {
+        let mut last = None;
+        for number in 1..=self.terms().rounds {
+            match self.round(log, number) {
+                Ok(round) => last = Some(round),
+                Err(FederateError::NotBegun { .. }) => break,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(last)
+    }
+
     /// The permit of a round that is paid for, in the log, and not released: what everyone checks who adds noise or opens.
     pub(crate) fn permit(&self, budget: &Budget, round: &Round) -> Result<Permit, FederateError> {
         self.check_budget(budget)?;

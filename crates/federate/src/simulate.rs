@@ -334,9 +334,7 @@ impl Simulation<'_> {
             .map(|(member, store)| federation.answer(budget, &round, &contributions, member, store))
             .collect::<Result<Vec<_>, _>>()?;
         let release = federation.combine(budget, &round, &tally, &sums, now)?;
-        let (values, deviation) = (release.values(federation), release.deviation(federation));
-        let next = terms.task.advance(model, &values, terms.grid.clip(), deviation)?;
-        Ok((next, release.sites(), release.noises()))
+        Ok((federation.after(model, &release)?, release.sites(), release.noises()))
     }
 
     /// Trains over all rounds and reports. `progress` is told each round when it is over.

@@ -198,7 +198,16 @@ impl Task {
         if text.len() > 1 << 16 {
             return Err(PlanError::Task("it is over 64 KiB".into()));
         }
-        let task: Self = serde_json::from_str(text).map_err(|e| PlanError::Task(e.to_string()))?;
+        let read = |text: &str| serde_json::from_str::<Self>(text).map_err(|e| PlanError::Task(e.to_string()));
+        let mut task = read(text)?;
+        // A number of many digits may be read a last bit off; the terms need one that is read again as it is written.
+        for _ in 0..64 {
+            let again = read(&task.to_json())?;
+            if again == task {
+                break;
+            }
+            task = again;
+        }
         task.check_itself()?;
         Ok(task)
     }
@@ -296,6 +305,31 @@ impl Task {
             Self::Logistic { label, .. } => label,
             Self::Linear { target, .. } => &target.name,
         };
+        let mut examples = Examples::default();
+        self.read(table, Some(target), |x, field| {
+            let y = match self {
+                Self::Linear { target: feature, .. } => feature.scale(field),
+                // pandas writes True and False.
+                _ => match field.trim().to_ascii_lowercase().as_str() {
+                    "0" | "false" => Some(0.0),
+                    "1" | "true" => Some(1.0),
+                    _ => None,
+                },
+            };
+            examples.rows.push((x, y?));
+            Some(())
+        })?;
+        Ok(examples)
+    }
+
+    /// Reads a table and hands over each row's scaled features, with the intercept, and the field of the target's column
+    /// where one is asked for. Rows that lack it are left out.
+    fn read(
+        &self,
+        table: impl Read,
+        target: Option<&str>,
+        mut row: impl FnMut(Vec<f64>, &str) -> Option<()>,
+    ) -> Result<(), FederateError> {
         let unreadable = |_| FederateError::Model("the table cannot be read as CSV with a heading");
         let mut reader = csv::Reader::from_reader(table);
         let headings = reader.headers().map_err(unreadable)?.clone();
@@ -304,28 +338,41 @@ impl Task {
             place.ok_or(FederateError::Model("the table lacks a column that the task names"))
         };
         let places = self.features().iter().map(|f| column(&f.name)).collect::<Result<Vec<_>, _>>()?;
-        let target = column(target)?;
-        let mut examples = Examples::default();
+        let target = target.map(column).transpose()?;
         for record in reader.records() {
             let record = record.map_err(unreadable)?;
             let field = |place: usize| record.get(place).unwrap_or_default();
-            if field(target).trim().is_empty() {
+            let aim = target.map_or("", field);
+            if target.is_some() && aim.trim().is_empty() {
                 continue;
             }
-            let refuse = || FederateError::Model("a field of the table is not what the task declares");
-            let y = match self {
-                Self::Linear { target: feature, .. } => feature.scale(field(target)),
-                _ => match field(target).trim() {
-                    "0" | "false" => Some(0.0),
-                    "1" | "true" => Some(1.0),
-                    _ => None,
-                },
-            };
             let x = self.features().iter().zip(&places).map(|(f, place)| f.scale(field(*place)));
-            let x = x.chain([Some(1.0)]).collect::<Option<Vec<f64>>>().ok_or_else(refuse)?;
-            examples.rows.push((x, y.ok_or_else(refuse)?));
+            let x = x.chain([Some(1.0)]).collect::<Option<Vec<f64>>>();
+            x.and_then(|x| row(x, aim))
+                .ok_or(FederateError::Model("a field of the table is not what the task declares"))?;
         }
-        Ok(examples)
+        Ok(())
+    }
+
+    /// What weights predict of each row of a table, CSV with a heading that needs no target: the probability of the label 1, or
+    /// the target in its own unit.
+    ///
+    /// # Errors
+    /// Those of [`examples`](Self::examples), and [`FederateError::Model`] for weights of another task.
+    pub fn predict(&self, weights: &[f64], table: impl Read) -> Result<Vec<f64>, FederateError> {
+        if matches!(self, Self::Sum {}) || weights.len() != self.features().len().saturating_add(1) {
+            return Err(FederateError::Model("the weights are of a model with other features"));
+        }
+        let mut found = Vec::new();
+        self.read(table, None, |x, _| {
+            let z = dot(weights, &x);
+            found.push(match self {
+                Self::Linear { target, .. } => target.centre + target.spread * z,
+                _ => logistic(z),
+            });
+            Some(())
+        })?;
+        Ok(found)
     }
 
     /// The vectors of a site's patients at this state, before the federation's own clipping: what

@@ -1,6 +1,7 @@
 //! What a federation is: agreed once, named by its digest, and proved to hold what its rounds will add up.
 
 use crate::clip::Grid;
+use crate::contribution::Contributor;
 use crate::error::PlanError;
 use crate::task::Task;
 use mediveil_codec::{DecodeError, Decoder, Encoder, ObjectType, Wire};
@@ -187,6 +188,12 @@ impl Terms {
     #[must_use]
     pub fn id(&self) -> [u8; 32] {
         Sha256::new_with_prefix(b"mediveil/federate/terms/v1\0").chain_update(self.encode()).finalize().into()
+    }
+
+    /// Everybody who could contribute: the sites, then the members.
+    pub fn contributors(&self) -> impl Iterator<Item = Contributor> + use<> {
+        let sites = (0u32..).take(self.sites.len()).map(Contributor::Site);
+        sites.chain((1u32..).take(self.members.len()).map(Contributor::Member))
     }
 
     /// The number of the site with this identity, from 0.

@@ -48,3 +48,16 @@ fn the_clip_is_exact_where_it_can_be() {
     assert!(grid.quantise(&[f64::MAX; 4]).unwrap().1);
     assert_eq!(grid.quantise(&[f64::MIN_POSITIVE / 4.0; 4]).unwrap(), (vec![0; 4], false));
 }
+
+#[test]
+fn the_finest_grid_is_what_the_bits_hold() {
+    let steps = |bits, vectors| Grid::finest(1.0, bits, vectors).unwrap().norm();
+    assert_eq!(steps(16, 10), 3276);
+    assert_eq!(steps(16, 0), 32_767);
+    // One step at least, which the terms then refuse; never over 2^20.
+    assert_eq!(steps(2, 1_000_000), 1);
+    assert_eq!(steps(48, 1), 1 << 20);
+    assert_eq!(steps(200, 1), 1 << 20);
+    assert_eq!(steps(0, 1), 1);
+    assert_eq!(Grid::finest(f64::NAN, 16, 1), None);
+}

@@ -138,6 +138,39 @@ fn tasks_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn predictions_are_in_the_targets_unit_and_need_no_target() {
+    let linear = Task::from_json(LINEAR).unwrap();
+    // 125 + 16 (0.5 age' - 0.25 bmi' + 1), at age 70 and BMI 32: 125 + 16 (0.5 - 0.25 + 1).
+    let found = linear.predict(&[0.5, -0.25, 1.0], "bmi,birth_date\n32,1956-01-01\n,\n".as_bytes()).unwrap();
+    assert_eq!(found, [145.0, 141.0]);
+    let logistic = Task::from_json(LOGISTIC).unwrap();
+    let table = "birth_date,bmi,systolic_bp,hba1c\n,27,125,5.7\n,,,6.7\n";
+    let found = logistic.predict(&[0.0, 0.0, 0.0, 2.0, 0.0], table.as_bytes()).unwrap();
+    assert_eq!(found[0], 0.5);
+    assert!((found[1] - 1.0 / (1.0 + (-2f64).exp())).abs() < 1e-12);
+    assert!(logistic.predict(&[0.0; 5], "bmi\n1\n".as_bytes()).is_err(), "a column is missing");
+    assert!(logistic.predict(&[0.0; 4], table.as_bytes()).is_err(), "other features");
+    assert!(Task::Sum {}.predict(&[0.0], "a\n1\n".as_bytes()).is_err());
+    // The same number as the score of the examples.
+    let examples = logistic.examples("birth_date,bmi,systolic_bp,hba1c,diabetes\n,,,6.7,1\n".as_bytes()).unwrap();
+    assert!((evaluate(&logistic, &[0.0, 0.0, 0.0, 2.0, 0.0], &examples).loss + found[1].ln()).abs() < 1e-12);
+}
+
+#[test]
+fn numbers_of_many_digits_are_read_again_as_they_are_written() {
+    let mut state = 1u64;
+    for _ in 0..3_000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let number = f64::from_bits((state >> 12) | 0x3ff0_0000_0000_0000) * 10f64.powi((state % 7) as i32 - 3);
+        let json =
+            LINEAR.replace("\"centre\": 27, \"spread\": 5", &format!("\"centre\": {number}, \"spread\": {number}"));
+        let task = Task::from_json(&json).unwrap();
+        assert_eq!(Task::from_json(&task.to_json()).unwrap().to_json(), task.to_json(), "{number}");
+        assert!((task.features()[1].spread / number - 1.0).abs() < 1e-15, "{number}");
+    }
+}
+
+#[test]
 fn the_plot_stands_alone_and_has_all_rounds() {
     let report = train(LOGISTIC, 3, "0.1", 300);
     let plot = report.plot();

@@ -4,15 +4,16 @@ Records sealed for many readers (`seal`, `open`), keys (`Identity`, `KeyRing`), 
 a log that cannot be rewritten unseen (`Log`), FHIR records and commitments to them (`Record`), statistics under a privacy
 budget (`Schema`, `Table`, `Query`, `Budget`), proofs in zero knowledge of who somebody is, what a record says and what a table
 adds up to (`prove`, `verify`), keys that a committee holds together (`Committee`, `Guardian`, `Recovery`), models that answer
-on values that stay encrypted (`Model`, `PatientKey`, `score`), and research on encrypted rows that a committee answers with
-noise (`Study`).
+on values that stay encrypted (`Model`, `PatientKey`, `score`), research on encrypted rows that a committee answers with
+noise (`Study`), and sums and models of many sites that show nobody what they add (`Federation`).
 
 Conventions:
 
 * bytes in: anything bytes-like; `bytes` are used in place, other buffers are copied once. Bytes out: `bytes`.
 * times in: an aware `datetime`, a `date`, or RFC 3339 text; None for now. Times out: `datetime` in UTC.
 * amounts of privacy in: `str`, `Decimal`, `int`, or `float` by its shortest form. Out: `Decimal`.
-* long calls release the interpreter's lock. Ctrl-C stops the streaming calls and following a log; other calls finish first.
+* long calls release the interpreter's lock. Ctrl-C stops the streaming calls, following a log and training; other calls finish
+  first.
 * what is secret or open is not pickled; what is public is.
 * every error of the library is an `Error`; wrong types are `TypeError`, integers out of range `OverflowError`.
 
@@ -35,6 +36,7 @@ from ._errors import (
     StorageError,
     UnverifiedError,
 )
+from ._federate import fit_together, simulate_federation
 from ._native import (
     AttributeKey,
     Authority,
@@ -46,6 +48,12 @@ from ._native import (
     CommitteeKey,
     Credential,
     CredentialRegistry,
+    FederatedAnswer,
+    FederatedModel,
+    FederatedRound,
+    FederatedTask,
+    FederatedUpload,
+    Federation,
     Guardian,
     HeldRecord,
     Holder,
@@ -80,6 +88,7 @@ from ._native import (
     Resource,
     Schema,
     SignedHead,
+    SiteSum,
     StatisticsRequest,
     StatisticsTable,
     Study,
@@ -110,7 +119,7 @@ from ._native import (
     verify_consistency,
     verify_evidence,
 )
-from ._results import Answer, Cost, Estimate, Preview, Released, Totals, Verified
+from ._results import Answer, Cost, Estimate, FederatedFit, FederatedRelease, Preview, Released, Totals, Verified
 from ._study import ask_together, make_study_key
 
 __all__ = [
@@ -132,6 +141,14 @@ __all__ = [
     "Error",
     "Estimate",
     "ExistsError",
+    "FederatedAnswer",
+    "FederatedFit",
+    "FederatedModel",
+    "FederatedRelease",
+    "FederatedRound",
+    "FederatedTask",
+    "FederatedUpload",
+    "Federation",
     "Guardian",
     "HeldRecord",
     "Holder",
@@ -173,6 +190,7 @@ __all__ = [
     "Resource",
     "Schema",
     "SignedHead",
+    "SiteSum",
     "StateError",
     "StatisticsRequest",
     "StatisticsTable",
@@ -192,6 +210,7 @@ __all__ = [
     "VerifyingKey",
     "ask_together",
     "check_opening",
+    "fit_together",
     "hold_together",
     "inspect",
     "make_study_key",
@@ -206,6 +225,7 @@ __all__ = [
     "seal",
     "seal_file",
     "seal_into",
+    "simulate_federation",
     "verify",
     "verify_batch",
     "verify_consistency",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -177,6 +178,84 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class FederatedRelease:
+    """The noisy sum of a round: public. `number` is the round's; `values` are the entries, an array of doubles; `deviation` is
+    the standard deviation of the noise in each of them, of all `noises` members who added theirs; `sites` is how many sites it
+    counts; `wrong` are members who showed something that does not fit what the others showed.
+
+    >>> from array import array
+    >>> release = FederatedRelease(1, array("d", [40.5, 280.25]), 2.0, 3, 2, ())
+    >>> release.half_width, release.values[0]
+    (3.92, 40.5)
+    """
+
+    number: int
+    values: array[float]
+    deviation: float
+    sites: int
+    noises: int
+    wrong: tuple[int, ...]
+
+    @property
+    def half_width(self) -> float:
+        """Half of the 95 % interval of the noise around each value."""
+        return 1.96 * self.deviation
+
+    def to_numpy(self) -> Any:
+        """The values as a numpy array of doubles, shape (entries,), without a copy."""
+        import numpy
+
+        return numpy.asarray(self.values)
+
+    def _repr_html_(self) -> str:
+        shown = [(str(n), f"{value:.6g}", f"± {self.half_width:.3g}") for n, value in enumerate(self.values[:20])]
+        more = len(self.values) - len(shown)
+        rest = [(f"{more} more", "", "")] if more else []
+        rows = [(f"round {self.number}", f"{self.sites} sites", f"noise of {self.noises} members")]
+        return _table(("", "", ""), rows) + _table(("entry", "value", "95 % interval of the noise"), shown + rest)
+
+
+@dataclass(frozen=True, slots=True)
+class FederatedFit:
+    """What came of training together: the last `model` (None for sums), the `releases` of all its rounds, and what all of
+    them cost and what is left. `scores` are those of the released models on the table that was given to try them on: they
+    tell of that table's patients, and nothing has released them.
+
+    >>> fit = FederatedFit(None, (), (), Cost(), None)
+    >>> fit.to_dict()["round"]
+    []
+    """
+
+    model: Any
+    releases: tuple[FederatedRelease, ...]
+    scores: tuple[dict[str, float], ...]
+    cost: Cost
+    remaining: Cost | None
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """One row a round, as DataFrames take them: `round`, `sites`, `noises`, `deviation`; with scores, `score` and `loss`."""
+        rows: dict[str, list[Any]] = {"round": [release.number for release in self.releases]}
+        for name in ("sites", "noises", "deviation"):
+            rows[name] = [getattr(release, name) for release in self.releases]
+        for name in ("score", "loss") if self.scores else ():
+            rows[name] = [score[name] for score in self.scores]
+        return rows
+
+    def to_pandas(self) -> Any:
+        """The rounds as a pandas DataFrame."""
+        import pandas
+
+        return pandas.DataFrame(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        rounds = self.to_dict()
+        shown = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in zip(*rounds.values())]
+        costs = [("cost", str(self.cost)), ("left", str(self.remaining or ""))]
+        model = self.model._repr_html_() if self.model is not None else ""
+        return f"{model}{_table(('', ''), costs)}{_table(list(rounds), shown)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """A proof that holds: of which statement, and who made it as far as a scope tells. The same nullifier (32 bytes) in the
     same scope is the same person; whoever wants to see each once remembers nullifiers.
@@ -272,5 +351,5 @@ def budget_html(cap: Cost, spent: Cost | None, remaining: Cost | None) -> str:
     return _table(("", ""), rows) + bar
 
 
-for _class in (Cost, Estimate, Answer, Preview, Released, Verified, Totals):
+for _class in (Cost, Estimate, Answer, Preview, Released, FederatedRelease, FederatedFit, Verified, Totals):
     _class.__module__ = "mediveil"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ._errors import InvalidError
-from ._tables import columns, to_csv
+from ._tables import columns, loaded
 
 if TYPE_CHECKING:
     from ._native import Identity, Study, StudyPlan, StudyShare, _Path, _Time
@@ -109,20 +109,9 @@ def rows(data: Any, wanted: Sequence[str]) -> bytes | list[tuple[str, str, Any, 
     >>> rows(b"id,smoker\\na,1\\n", ["id", "smoker"])
     b'id,smoker\\na,1\\n'
     """
-    if isinstance(data, (str, os.PathLike)):
-        name = os.fspath(data)
-        if name.endswith((".parquet", ".pq")):
-            import pyarrow.parquet
-
-            data = pyarrow.parquet.read_table(name)
-        elif name.endswith((".feather", ".arrow", ".ipc")):
-            import pyarrow.feather
-
-            data = pyarrow.feather.read_table(name)
-        else:
-            return to_csv(data, wanted)
+    data = loaded(data)
     if isinstance(data, (bytes, bytearray, memoryview)):
-        return to_csv(data, wanted)
+        return bytes(data)
     return columns(data, wanted)
 
 

@@ -76,24 +76,38 @@ def _collected(data: Any) -> Any:
     return data.collect() if hasattr(data, "collect") and not hasattr(data, "iter_rows") else data
 
 
-def to_csv(data: Any, wanted: Sequence[str]) -> bytes:
-    """The wanted columns of a table, with a header line.
+def loaded(data: Any) -> Any:
+    """What a path names, a table of one of Arrow's own files and the bytes of any other; what is no path as it is."""
+    if not isinstance(data, (str, os.PathLike)):
+        return data
+    name = os.fspath(data)
+    if name.endswith((".parquet", ".pq")):
+        import pyarrow.parquet
+
+        return pyarrow.parquet.read_table(name)
+    if name.endswith((".feather", ".arrow", ".ipc")):
+        import pyarrow.feather
+
+        return pyarrow.feather.read_table(name)
+    with open(name, "rb") as file:
+        return file.read()
+
+
+def to_csv(data: Any, wanted: Sequence[str], whole: bool = False) -> bytes:
+    """The wanted columns of a table, with a header line; whole: 1.0 is 1, as flags beside missing values become.
 
     >>> to_csv({"id": ["a", "b"], "x": [1.5, float("nan")], "other": [0, 0]}, ["id", "x"])
     b'id,x\\r\\na,1.5\\r\\nb,\\r\\n'
     """
+    data = _collected(loaded(data))
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
-    if isinstance(data, (str, os.PathLike)):
-        with open(data, "rb") as file:
-            return file.read()
-    data = _collected(data)
     names = set(_names(data))
     missing = [name for name in wanted if name not in names]
     if missing:
         # The native reader names it as it would for a file.
         return (",".join('"' + str(name).replace('"', '""') + '"' for name in names) + "\r\n").encode()
-    columns = [[_cell(value) for value in _values(data[name], name)] for name in wanted]
+    columns = [[_cell(value, whole) for value in _values(data[name], name)] for name in wanted]
     if len({len(column) for column in columns}) > 1:
         raise ValueError("the columns have different lengths")
     out = io.StringIO(newline="")

@@ -5,8 +5,8 @@
 
 use crate::data::Data;
 use crate::fail::{fail, not_pickled, raise};
-use crate::objects::secret_object;
-use crate::study::{Study, bytes_of};
+use crate::objects::{bytes_of, secret_object};
+use crate::study::Study;
 use mediveil_bridge::Kind;
 use mediveil_codec::{Timestamp, Wire};
 use mediveil_fhe::ceremony::{self, CeremonyError, CeremonyMessage};

@@ -12,9 +12,9 @@ use crate::budget::{Budget, cap};
 use crate::data::{at, hex};
 use crate::fail::{fail, raise};
 use crate::files::{Raised, Watched, updater};
-use crate::identity::{Identity, PublicIdentity};
+use crate::identity::{Identity, PublicIdentity, publics};
 use crate::log::{Handle, Log};
-use crate::objects::{public_object, write_file};
+use crate::objects::{folder, object_of as object, public_object, put, write_file};
 use crate::query::cost;
 use crate::threads::on_all_cores;
 use crate::time::moment;
@@ -34,7 +34,7 @@ use mediveil_study::{
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -123,37 +123,6 @@ pub struct Study {
     pub(crate) terms: Terms,
     known: OnceLock<core::Study>,
     uploads: OnceLock<Uploads>,
-}
-
-/// A file, whole.
-pub fn bytes_of(path: &Path) -> PyResult<Vec<u8>> {
-    std::fs::read(path).map_err(|e| at(path, e))
-}
-
-fn object<T: Wire>(path: &Path) -> PyResult<T> {
-    T::decode(&bytes_of(path)?).map_err(|e| {
-        let error = fail(e);
-        raise(Kind::Damaged, format!("{}: {error}", path.display()))
-    })
-}
-
-/// Writes an object; the same bytes again are no change, others are refused.
-fn put<T: Wire>(path: &Path, object: &T) -> PyResult<()> {
-    let bytes = object.encode();
-    match AtomicFile::options().keep_existing(true).write(path, &bytes) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            if std::fs::read(path).is_ok_and(|found| found == bytes) {
-                return Ok(());
-            }
-            Err(at(path, e))
-        }
-        other => other.map_err(|e| at(path, e)),
-    }
-}
-
-fn publics(all: &Bound<'_, PyAny>) -> PyResult<Vec<mediveil_seal::identity::PublicIdentity>> {
-    let one = |it: PyResult<Bound<'_, PyAny>>| Ok(it?.cast::<PublicIdentity>()?.get().0.as_ref().clone());
-    all.try_iter()?.map(one).collect()
 }
 
 impl Study {
@@ -250,12 +219,6 @@ impl Study {
             sum = Some(slice);
         }
     }
-}
-
-/// One that the study named, once: the folder is made where it is not.
-fn folder(path: PathBuf) -> PyResult<PathBuf> {
-    std::fs::create_dir_all(&path).map_err(|e| at(&path, e))?;
-    Ok(path)
 }
 
 #[pymethods]

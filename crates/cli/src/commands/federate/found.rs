@@ -7,7 +7,7 @@ use crate::global::Global;
 use crate::text::hex;
 use clap::{Args, ValueEnum};
 use mediveil_dp::Rho;
-use mediveil_federate::{Federation, Grid, Plan, Task, Terms, Unit};
+use mediveil_federate::{Federation, Grid, Layout, Plan, Task, Terms, Unit};
 use mediveil_ledger::Log;
 use mediveil_seal::identity::PublicIdentity;
 use serde_json::{Value, json};
@@ -88,10 +88,8 @@ impl Shape {
             Protects::Site => Unit::Site,
         };
         let vectors = if unit == Unit::Patient { self.max_patients.max(1) } else { 1 };
-        let room = 1u64.checked_shl(self.bits.saturating_sub(1)).unwrap_or(u64::MAX).saturating_sub(1);
-        let most = u32::try_from(room / u64::from(vectors)).unwrap_or(u32::MAX).min(1 << 20);
-        let steps = self.steps.unwrap_or(most.max(1));
-        let grid = Grid::new(self.clip, steps);
+        let finest = || Grid::finest(self.clip, self.bits, vectors);
+        let grid = self.steps.map_or_else(finest, |steps| Grid::new(self.clip, steps));
         let grid = grid.ok_or_else(|| Failure::usage("the clip is a length above 0, of 1 to 2^30 steps"))?;
         let entries = match (task.entries(), self.entries) {
             (Some(entries), None) | (None, Some(entries)) => entries,
@@ -184,15 +182,15 @@ impl Init {
             operator: read_public(&self.operator)?,
         };
         let task = self.shape.read_task()?;
-        let folder = self.directory.as_path();
-        if folder.join("terms").exists() {
+        let layout = Layout::new(&self.directory);
+        if layout.terms().exists() {
             let why = "holds a federation already, and terms never change; choose another directory";
             return Err(Failure::new(Kind::Refused, why).at(&self.directory));
         }
         let new = !self.directory.exists();
         std::fs::create_dir_all(&self.directory).map_err(|e| Failure::from(e).at(&self.directory))?;
-        let path = folder.join("log");
-        let made = self.make(folder, &path, task, people, global);
+        let path = layout.log();
+        let made = self.make(&layout, &path, task, people, global);
         if made.is_err() {
             let _ = std::fs::remove_file(&path);
             if new {
@@ -211,7 +209,7 @@ impl Init {
 
     fn make(
         &self,
-        folder: &Path,
+        layout: &Layout,
         path: &Path,
         task: Task,
         people: People,
@@ -220,7 +218,7 @@ impl Init {
         let log = Log::create(path, &mut mediveil_rng::system()).map_err(|e| of_log(&e).at(path))?;
         let federation = Federation::new(self.shape.terms(&self.title, task, people, &log)?)?;
         federation.create_budget(&log, global.now())?;
-        Folder::write(&folder.join("terms"), federation.terms())?;
+        Folder::write(&layout.terms(), federation.terms())?;
         Ok((federation, log))
     }
 }

@@ -1,13 +1,4 @@
-//! `mediveil federate`: sums and models of many sites, over the files of one directory.
-//!
-//! | file | written by | what |
-//! |---|---|---|
-//! | `terms` | `init` | task, sites, committee, clip, rounds, budget, log |
-//! | `log` | all | the ledger: rounds, contributions by digest, closings, debits, releases |
-//! | `rounds/N/state` | `begin` | the state of the model that the round works on |
-//! | `rounds/N/WHO.contribution`, `.vector` | `contribute`, `noise` | what sites and members give |
-//! | `rounds/N/member-M.answer` | `open` | the members' sums of key shares |
-//! | `rounds/N/release` | `combine` | the noisy sum |
+//! `mediveil federate`: sums and models of many sites, over the files of one directory ([`Layout`]).
 //!
 //! Nothing in the directory is secret. Sites, server and members may be different machines that share or synchronise it;
 //! identities, tables and stores stay where their owners keep them.
@@ -23,10 +14,10 @@ use crate::global::Global;
 use clap::Subcommand;
 use mediveil_dp::Budget;
 use mediveil_federate::{
-    Contribution, Contributor, FederateError, Federation, Model, PlanError, Release, Round, Task, Terms, VectorRefused,
+    Contribution, FederateError, Federation, Layout, Model, PlanError, Release, Round, Task, Terms, VectorRefused,
 };
 use mediveil_ledger::Log;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Federations.
 #[derive(Debug, Subcommand)]
@@ -104,39 +95,26 @@ impl From<FederateError> for Failure {
 
 /// The directory of a federation.
 pub(crate) struct Place {
-    folder: PathBuf,
+    layout: Layout,
     pub(crate) federation: Federation,
     pub(crate) budget: Budget,
 }
 
 impl Place {
     pub(crate) fn open(directory: &Path, writing: bool) -> Result<Self, Failure> {
-        let folder = directory.to_path_buf();
-        let federation = Federation::new(Folder::read::<Terms>(&folder.join("terms"))?)?;
-        let budget = federation.open_budget(&open_log(&folder.join("log"), writing)?)?;
-        Ok(Self { folder, federation, budget })
+        let layout = Layout::new(directory);
+        let federation = Federation::new(Folder::read::<Terms>(&layout.terms())?)?;
+        let budget = federation.open_budget(&open_log(&layout.log(), writing)?)?;
+        Ok(Self { layout, federation, budget })
     }
 
     fn log(&self) -> &Log {
         self.budget.log()
     }
 
-    /// A file of a round.
-    fn file(&self, round: u32, name: &str) -> PathBuf {
-        self.folder.join(format!("rounds/{round}/{name}"))
-    }
-
     /// The round that began last.
     pub(crate) fn last(&self) -> Result<Option<Round>, Failure> {
-        let mut last = None;
-        for number in 1..=self.federation.terms().rounds {
-            match self.federation.round(self.log(), number) {
-                Ok(round) => last = Some(round),
-                Err(FederateError::NotBegun { .. }) => break,
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Ok(last)
+        Ok(self.federation.last_round(self.log())?)
     }
 
     /// The round that began last, which there must be.
@@ -153,7 +131,7 @@ impl Place {
         if matches!(self.federation.terms().task, Task::Sum {}) {
             return Ok(None);
         }
-        let path = self.file(round.number(), "state");
+        let path = self.layout.state(round.number());
         let bytes = std::fs::read(&path).map_err(|e| Failure::from(e).at(&path))?;
         if Round::digest_of(&bytes) != *round.state() {
             return Err(Failure::new(Kind::Damaged, "is not the state that the log has of this round").at(&path));
@@ -164,33 +142,18 @@ impl Place {
     /// The state after a released round.
     pub(crate) fn after(&self, round: &Round, release: &Release) -> Result<Option<Model>, Failure> {
         let Some(model) = self.model(round)? else { return Ok(None) };
-        let (terms, values) = (self.federation.terms(), release.values(&self.federation));
-        let next = terms.task.advance(&model, &values, terms.grid.clip(), release.deviation(&self.federation))?;
-        Ok(Some(next))
-    }
-
-    /// Everybody who could contribute.
-    fn contributors(&self) -> impl Iterator<Item = Contributor> {
-        let terms = self.federation.terms();
-        let (sites, members) = (terms.sites.len(), terms.members.len());
-        let sites = (0u32..).take(sites).map(Contributor::Site);
-        sites.chain((1u32..).take(members).map(Contributor::Member))
+        Ok(Some(self.federation.after(&model, release)?))
     }
 
     /// The contributions to a round that are here.
     fn contributions(&self, round: &Round) -> Result<Vec<Contribution>, Failure> {
         let mut found = Vec::new();
-        for contributor in self.contributors() {
-            let path = self.file(round.number(), &format!("{}.contribution", name(contributor)));
+        for contributor in self.federation.terms().contributors() {
+            let path = self.layout.contribution(round.number(), contributor);
             if path.exists() {
                 found.push(Folder::read(&path)?);
             }
         }
         Ok(found)
     }
-}
-
-/// A contributor in names of files.
-pub(crate) fn name(contributor: Contributor) -> String {
-    contributor.to_string().replace(' ', "-")
 }

@@ -1,6 +1,6 @@
 //! `federate begin`, `contribute`, `noise`, `close`, `open` and `combine`: one round.
 
-use crate::commands::federate::{Place, name};
+use crate::commands::federate::Place;
 use crate::commands::study::Folder;
 use crate::failure::{Failure, Kind};
 use crate::files::{PassphraseSource, read_identity};
@@ -42,7 +42,7 @@ impl Begin {
         };
         let state = state.to_bytes();
         let round = place.federation.begin(&place.budget, number, &state, global.now())?;
-        let path = place.file(number, "state");
+        let path = place.layout.state(number);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|e| Failure::from(e).at(parent))?;
         }
@@ -110,15 +110,15 @@ impl Contribute {
 }
 
 fn refuse_second(place: &Place, round: &Round, contributor: Contributor) -> Result<(), Failure> {
-    let known = place.file(round.number(), &format!("{}.contribution", name(contributor)));
+    let known = place.layout.contribution(round.number(), contributor);
     if known.exists() { Err(FederateError::Twice { contributor }.into()) } else { Ok(()) }
 }
 
 /// Writes a contribution and commits to it; after a refusal nothing is left.
 fn submit(place: &Place, round: &Round, upload: &Upload, global: &Global) -> Result<(), Failure> {
     let contributor = upload.contribution.contributor();
-    let file = |kind: &str| place.file(round.number(), &format!("{}.{kind}", name(contributor)));
-    let (vector, contribution) = (file("vector"), file("contribution"));
+    let vector = place.layout.vector(round.number(), contributor);
+    let contribution = place.layout.contribution(round.number(), contributor);
     let bytes = upload.vector.encode();
     AtomicFile::options().write(&vector, &bytes).map_err(|e| Failure::from(e).at(&vector))?;
     Folder::write(&contribution, &upload.contribution)?;
@@ -184,7 +184,7 @@ impl Close {
         let place = Place::open(&self.directory, true)?;
         let round = place.current()?;
         let mut found = place.contributions(&round)?;
-        found.retain(|c| !self.without.contains(&name(c.contributor())));
+        found.retain(|c| !self.without.contains(&c.contributor().name()));
         let closing = place.federation.close(place.log(), &round, &found, global.now())?;
         let counted: Vec<String> = closing.counted().map(|c| c.to_string()).collect();
         let json = json!({ "round": round.number(), "counted": counted });
@@ -209,10 +209,6 @@ pub(crate) struct Open {
     store: PathBuf,
 }
 
-fn answer_path(place: &Place, round: &Round, member: u32) -> PathBuf {
-    place.file(round.number(), &format!("member-{member}.answer"))
-}
-
 impl Open {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
         let place = Place::open(&self.directory, false)?;
@@ -221,7 +217,7 @@ impl Open {
         let found = place.contributions(&round)?;
         let mut store = DirectoryStore::open(&self.store).map_err(|e| Failure::from(e).at(&self.store))?;
         let answer = place.federation.answer(&place.budget, &round, &found, &identity, &mut store)?;
-        let path = answer_path(&place, &round, answer.member());
+        let path = place.layout.answer(round.number(), answer.member());
         AtomicFile::options().write(&path, &answer.encode()).map_err(|e| Failure::from(e).at(&path))?;
         let json = json!({ "round": round.number(), "member": answer.member() });
         global.report(false, &json, &format!("{}: the answer of member {}", path.display(), answer.member()));
@@ -253,7 +249,7 @@ impl Combine {
         for contribution in place.contributions(&round)? {
             let contributor = contribution.contributor();
             if closing.counted().any(|c| c == contributor) {
-                let path = place.file(round.number(), &format!("{}.vector", name(contributor)));
+                let path = place.layout.vector(round.number(), contributor);
                 let vector = federation.read_vector(&contribution, &read_bytes(&path)?);
                 let vector = vector.map_err(|e| Failure::from(e).at(&path))?;
                 tally.add(&Upload { contribution, vector })?;
@@ -261,13 +257,13 @@ impl Combine {
         }
         let mut answers = Vec::new();
         for member in (1u32..).take(federation.terms().members.len()) {
-            let path = answer_path(&place, &round, member);
+            let path = place.layout.answer(round.number(), member);
             if path.exists() {
                 answers.push(Folder::read(&path)?);
             }
         }
         let release = federation.combine(&place.budget, &round, &tally, &answers, global.now())?;
-        Folder::write(&place.file(round.number(), "release"), &release)?;
+        Folder::write(&place.layout.release(round.number()), &release)?;
         let (values, deviation) = (release.values(federation), release.deviation(federation));
         if let Some(out) = &self.out {
             let lines: String = values.iter().map(|v| format!("{v}\n")).collect();

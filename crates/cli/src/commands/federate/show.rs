@@ -1,12 +1,12 @@
 //! `federate status` and `report`: where a federation stands, and what came of it.
 
+use crate::commands::federate::Place;
 use crate::commands::federate::found::figures;
-use crate::commands::federate::{Place, name};
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
 use crate::text::hex;
 use clap::Args;
-use mediveil_federate::{Examples, FederateError, Fit, Task, evaluate};
+use mediveil_federate::{Contributor, Examples, FederateError, Fit, Task, evaluate};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::PathBuf;
@@ -32,8 +32,8 @@ impl Status {
             Some(round) => {
                 let closing = place.federation.closing(place.log(), &round)?;
                 let released = place.release(&round)?.is_some();
-                let here: Vec<String> = place.contributions(&round)?.iter().map(|c| name(c.contributor())).collect();
-                let counted = closing.map(|c| c.counted().map(name).collect::<Vec<_>>());
+                let here: Vec<String> = place.contributions(&round)?.iter().map(|c| c.contributor().name()).collect();
+                let counted = closing.map(|c| c.counted().map(Contributor::name).collect::<Vec<_>>());
                 let state = match (&counted, released) {
                     (_, true) => "released",
                     (Some(_), _) => "closed",
