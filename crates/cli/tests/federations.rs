@@ -81,16 +81,23 @@ fn sums_from_terms_to_release_and_their_refusals() {
     contribute("stranger", "a.csv", 3);
     run(at, &["federate", "contribute", "s", "--csv", "a.csv", "-i", "a.key"], 2);
     assert_eq!(fs::read_dir(at.join("s/rounds/1")).unwrap().count(), 1, "the state alone");
-    contribute("a", "a.csv", 0);
-    assert!(contribute("a", "a.csv", 3).contains("contributed something else"));
-    // Round the guard: the file gone, the log still knows.
+    // Somebody who stopped between the files and the log can go on: what the log does not have is written anew.
     let there = at.join("s/rounds/1/site-0.contribution");
+    let log = fs::read(at.join("s/log")).unwrap();
+    contribute("a", "a.csv", 0);
+    fs::write(at.join("s/log"), log).unwrap();
+    let uncommitted = fs::read(&there).unwrap();
+    contribute("a", "a.csv", 0);
+    assert_ne!(fs::read(&there).unwrap(), uncommitted);
+    assert!(contribute("a", "a.csv", 3).contains("contributed something else"));
+    // Round the guard: the file gone, the log still knows; and the vector, which the log has promised, stays.
     let kept = fs::read(&there).unwrap();
+    let vector = fs::read(at.join("s/rounds/1/site-0.vector")).unwrap();
     fs::remove_file(&there).unwrap();
     contribute("a", "a.csv", 3);
     assert!(!there.exists());
+    assert!(fs::read(at.join("s/rounds/1/site-0.vector")).unwrap() == vector);
     fs::write(&there, kept).unwrap();
-    // The refused attempt took the vector with it; another one is not what was signed.
     contribute("b", "b.csv", 0);
     let noise = |who: &str, code| says(at, &["federate", "noise", "s", "-i", &format!("{who}.key")], code);
     noise("one", 0);

@@ -419,6 +419,20 @@ impl Federation {
         }
     }
 
+    /// The digest of what a contributor has committed to in a round, if it has. Files of one without an entry are what somebody
+    /// left who stopped between the two; nobody counts them, and they may be written anew.
+    ///
+    /// # Errors
+    /// [`FederateError`] where the log cannot be read.
+    pub fn committed(
+        &self,
+        log: &Log,
+        round: &Round,
+        contributor: Contributor,
+    ) -> Result<Option<Vec<u8>>, FederateError> {
+        self.find(log, "contribution", &Self::contribution_key(&round.id(), contributor))
+    }
+
     /// Whether the log has this contribution.
     ///
     /// # Errors

@@ -187,15 +187,10 @@ impl Federation {
         let contributor = upload.contribution.contributor();
         let vector = self.layout.vector(round.number(), contributor);
         let contribution = self.layout.contribution(round.number(), contributor);
-        let known: Option<Contribution> = if contribution.exists() { Some(object_of(&contribution)?) } else { None };
-        let again = known.as_ref() == Some(&upload.contribution);
-        if let Some(known) = known.filter(|_| !again) {
-            match federation.check_committed(budget.log(), &known) {
-                Ok(()) => return Err(fail(FederateError::Twice { contributor })),
-                // Somebody stopped between the file and the log.
-                Err(FederateError::Uncommitted { .. }) => {}
-                Err(other) => return Err(fail(other)),
-            }
+        let known = federation.committed(budget.log(), &round, contributor).map_err(fail)?;
+        let again = known.as_deref() == Some(&upload.contribution.digest()[..]);
+        if known.is_some() && !again {
+            return Err(fail(FederateError::Twice { contributor }));
         }
         folder(self.layout.round(round.number()))?;
         // The files first: what the log promises must exist.

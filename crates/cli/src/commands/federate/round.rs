@@ -109,9 +109,13 @@ impl Contribute {
     }
 }
 
+/// Before anything is computed or written: the files of what the log has must stay.
 fn refuse_second(place: &Place, round: &Round, contributor: Contributor) -> Result<(), Failure> {
-    let known = place.layout.contribution(round.number(), contributor);
-    if known.exists() { Err(FederateError::Twice { contributor }.into()) } else { Ok(()) }
+    if place.federation.committed(place.log(), round, contributor)?.is_some() {
+        return Err(FederateError::Twice { contributor }.into());
+    }
+    let left = place.layout.contribution(round.number(), contributor);
+    if left.exists() { std::fs::remove_file(&left).map_err(|e| Failure::from(e).at(&left)) } else { Ok(()) }
 }
 
 /// Writes a contribution and commits to it; after a refusal nothing is left.
