@@ -186,10 +186,12 @@ fn printed(areas: &[&String]) -> Result<Printed, String> {
 
 /// What a program prints, by id.
 fn lines(command: &mut Command, what: &str) -> Result<Vec<(String, Value)>, String> {
+    let start = Instant::now();
     let output = command.output().map_err(|e| format!("{what}: {e}"))?;
     if !output.status.success() {
         return Err(format!("{what} failed:\n{}", String::from_utf8_lossy(&output.stderr)));
     }
+    println!("{what}: {:.1} s", start.elapsed().as_secs_f64());
     let mut rows = Vec::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let row: Value = serde_json::from_str(line).map_err(|e| format!("{what}: {line}: {e}"))?;

@@ -2,7 +2,7 @@
 //! own checks.
 
 use crate::python::{at, environment, environment_if_any};
-use crate::shell::{build_once, cargo, root, step, target_dir};
+use crate::shell::{build_once, cargo, root, step, step_aside, target_dir};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +39,7 @@ fn library(folder: &str, name: &str) -> PathBuf {
 /// The package with a native module that the workspace's tests built, with their features, so that nothing is compiled twice.
 fn for_tests() -> Result<PathBuf, String> {
     let build = ["test", "--workspace", "--locked", "--no-run", "--test", "module"];
-    step("the native module", &mut cargo(&build))?;
+    step_aside("the native module", &mut cargo(&build))?;
     let site = target_dir().join("python/site");
     assemble(&site, &library("debug/deps", "mediveil_native"))?;
     Ok(site)
@@ -78,14 +78,19 @@ impl Overhead {
     }
 }
 
-/// Tests, documentation examples, examples and types.
-pub(crate) fn test() -> Result<(), String> {
+/// The interpreter with all that the tests import.
+pub(crate) fn tester() -> Result<PathBuf, String> {
     let manifest = home().join("pyproject.toml");
     let packages = requirements(&at(&manifest, fs::read_to_string(&manifest))?);
     if packages.is_empty() {
         return Err(format!("{}: no test requirements found", manifest.display()));
     }
-    let python = environment("tests", &packages)?;
+    environment("tests", &packages)
+}
+
+/// Tests, documentation examples, examples and types.
+pub(crate) fn check_python() -> Result<(), String> {
+    let python = tester()?;
     let site = for_tests()?;
     let run = |args: &[&str]| {
         let mut command = Command::new(&python);
@@ -97,10 +102,10 @@ pub(crate) fn test() -> Result<(), String> {
     if command.exists() {
         pytest.env("MEDIVEIL_COMMAND", command);
     }
-    step("pytest", &mut pytest)?;
+    step_aside("pytest", &mut pytest)?;
     let cache = target_dir().join("python/mypy");
     let mut mypy = run(&["-m", "mypy", "python/mediveil", "examples", "../../examples/python"]);
-    step("mypy --strict", mypy.env("MYPYPATH", "python").env("MYPY_CACHE_DIR", cache).env_remove("PYTHONPATH"))
+    step_aside("mypy --strict", mypy.env("MYPYPATH", "python").env("MYPY_CACHE_DIR", cache).env_remove("PYTHONPATH"))
 }
 
 /// The C library, its header, example and tests, plainly and under the sanitizers and valgrind.
@@ -111,7 +116,7 @@ pub(crate) fn check_c() -> Result<(), String> {
         .current_dir(root().join("bindings/c"))
         .env("CARGO_TARGET_DIR", target_dir());
     build_once(&mut make);
-    step("the C library", &mut make)
+    step_aside("the C library", &mut make)
 }
 
 /// `cargo xtask wheel`: the wheel, optimised, under `target/wheels`; then what the README shows, with nothing but the wheel and

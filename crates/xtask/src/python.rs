@@ -1,6 +1,6 @@
 //! Environments for Python programs under the target directory, and the programs that check ours against other people's.
 
-use crate::shell::{cargo, has, root, step, target_dir};
+use crate::shell::{cargo, has, root, step, step_aside, target_dir};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
@@ -25,10 +25,10 @@ pub(crate) fn environment(name: &str, packages: &[String]) -> Result<PathBuf, St
     }
     let base = base();
     let title = format!("an environment for {name} (PYTHON={})", base.display());
-    step(&title, Command::new(&base).args(["-m", "venv", "--clear"]).arg(&dir))?;
+    step_aside(&title, Command::new(&base).args(["-m", "venv", "--clear"]).arg(&dir))?;
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
-    step(&format!("pip install, for {name}"), &mut pip)?;
+    step_aside(&format!("pip install, for {name}"), &mut pip)?;
     at(&stamp, fs::write(&stamp, list))?;
     Ok(python)
 }
@@ -38,11 +38,16 @@ pub(crate) fn environment_if_any(name: &str, packages: &[String]) -> Option<Path
     has(base(), &["-m", "venv", "--help"]).then(|| environment(name, packages).ok()).flatten()
 }
 
-/// Our privacy reports against those of `dp-accounting`, on random plans.
-pub(crate) fn accounting() -> Result<(), String> {
+/// The interpreter that has `dp-accounting`; nothing where there is none.
+pub(crate) fn accountant() -> Result<Option<PathBuf>, String> {
     let list = root().join("crates/dp/tests/python/requirements.txt");
     let packages: Vec<String> = at(&list, fs::read_to_string(&list))?.lines().map(str::to_owned).collect();
-    let Some(python) = environment_if_any("accounting", &packages) else {
+    Ok(environment_if_any("accounting", &packages))
+}
+
+/// Our privacy reports against those of `dp-accounting`, on random plans.
+pub(crate) fn accounting() -> Result<(), String> {
+    let Some(python) = accountant()? else {
         println!("\n== SKIPPED: privacy reports beside dp-accounting (no python3 with venv, or no packages)");
         return Ok(());
     };

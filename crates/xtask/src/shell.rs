@@ -1,8 +1,9 @@
 //! Running other programs and saying so.
 
 use serde_json::Value;
+use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// The root of the workspace.
@@ -47,6 +48,26 @@ pub(crate) fn step(title: &str, command: &mut Command) -> Result<(), String> {
     } else {
         Err(format!("{title} failed ({status}): {command:?}"))
     }
+}
+
+/// The same beside other work: what the command says is printed in one piece, with its heading, when it has ended.
+pub(crate) fn step_aside(title: &str, command: &mut Command) -> Result<(), String> {
+    let start = Instant::now();
+    let failed = |e: std::io::Error| format!("{title}: {e}");
+    let (mut reader, writer) = std::io::pipe().map_err(failed)?;
+    command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(failed)?).stderr(writer);
+    let child = command.spawn();
+    // The command keeps this end of the pipe open otherwise, and reading would not end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child.map_err(|e| format!("{title}: cannot start {command:?}: {e}"))?;
+    let mut said = Vec::new();
+    reader.read_to_end(&mut said).map_err(failed)?;
+    let status = child.wait().map_err(failed)?;
+    let took = start.elapsed().as_secs_f64();
+    let end = if status.success() { format!("ok, {took:.1} s") } else { format!("failed ({status})") };
+    let page = [format!("\n== {title}\n").as_bytes(), &said, format!("== {title}: {end}\n").as_bytes()].concat();
+    std::io::stdout().lock().write_all(&page).map_err(failed)?;
+    if status.success() { Ok(()) } else { Err(format!("{title} failed ({status}): {command:?}")) }
 }
 
 /// What `cargo metadata` says of packages: those of the workspace, or of the whole lock file.

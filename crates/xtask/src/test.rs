@@ -13,26 +13,37 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if quick {
         return step("unit, property and integration tests", &mut cargo(&["test", "--workspace", "--lib", "--tests"]));
     }
-    step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
-    step(
-        "clippy, warnings denied",
-        &mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
-    )?;
-    step(
-        "rustdoc, warnings denied",
-        cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
-    )?;
+    std::thread::scope(|scope| {
+        // Fetched while the compiler works. If it fails, whoever needs an environment tries again and says why.
+        scope.spawn(|| {
+            let _ = crate::bindings::tester();
+            let _ = crate::python::accountant();
+        });
+        step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+        step(
+            "clippy, warnings denied",
+            &mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+        )?;
+        step(
+            "rustdoc, warnings denied",
+            cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    })?;
+    step("build of all tests", &mut cargo(&["test", "--workspace", "--locked", "--no-run"]))?;
+    // The bindings' checks beside the others: valgrind takes one core for minutes, and so do many tests.
+    std::thread::scope(|scope| {
+        let bindings = scope.spawn(|| crate::bindings::check_c().and(crate::bindings::check_python()));
+        let rust = rust();
+        bindings.join().unwrap_or_else(|_| Err("the checks of the bindings stopped".into())).and(rust)
+    })
+}
+
+/// What has been built, run; each crate and feature by itself is what `check` is for: it compiles much of this again.
+fn rust() -> Result<(), String> {
     step(
         "unit, property, integration and doc tests",
         &mut cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]),
     )?;
     postgres::stores()?;
-    crate::python::accounting()?;
-    // Each crate and feature alone is what `check` is for: it compiles much of this again.
-    // Side by side: valgrind takes one core for minutes.
-    std::thread::scope(|scope| {
-        let c = scope.spawn(crate::bindings::check_c);
-        let python = crate::bindings::test();
-        c.join().unwrap_or_else(|_| Err("the checks of the C library stopped".into())).and(python)
-    })
+    crate::python::accounting()
 }
