@@ -12,7 +12,7 @@ use tfhe::{ClientKey, FheBool, FheUint32};
 type Failed = Box<dyn Error>;
 
 /// How often ours is repeated: it takes milliseconds where the other takes seconds.
-const REPEAT: u32 = 20;
+const REPEAT: u32 = 5;
 
 pub(crate) fn figures(client: &ClientKey) -> Result<(), Failed> {
     let mut rng = SeededRng::from_u64(1);
