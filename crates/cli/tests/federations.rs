@@ -143,6 +143,29 @@ fn sums_from_terms_to_release_and_their_refusals() {
 }
 
 #[test]
+fn of_many_contributions_at_once_one_counts_and_its_files_stay() {
+    let folder = people();
+    let at = folder.path();
+    fs::write(at.join("sum.json"), r#"{"kind": "sum"}"#).unwrap();
+    fs::write(at.join("a.csv"), "1,2,3\n").unwrap();
+    run(at, &init("s", "sum.json", &["--entries", "3", "--clip", "100", "--max-patients", "10", "--rho", "4000"]), 0);
+    run(at, &["federate", "begin", "s"], 0);
+    let contribute = ["federate", "contribute", "s", "--vectors", "a.csv", "-i", "a.key"];
+    let started: Vec<_> = (0..6).map(|_| mediveil(at, &contribute).spawn().unwrap()).collect();
+    let codes: Vec<_> = started.into_iter().map(|mut child| child.wait().unwrap().code().unwrap()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
+    assert!(codes.iter().all(|code| [0, 3].contains(code)), "{codes:?}");
+    for member in ["one", "two"] {
+        run(at, &["federate", "noise", "s", "-i", &format!("{member}.key")], 0);
+    }
+    run(at, &["federate", "close", "s"], 0);
+    for member in ["one", "two"] {
+        run(at, &["federate", "open", "s", "-i", &format!("{member}.key"), "--store", &format!("{member}.store")], 0);
+    }
+    assert_eq!(json(at, &["federate", "combine", "s"])["sites"], 1);
+}
+
+#[test]
 fn a_simulation_reports_beside_the_pooled_fit() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

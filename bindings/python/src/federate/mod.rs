@@ -187,12 +187,12 @@ impl Federation {
         let contributor = upload.contribution.contributor();
         let vector = self.layout.vector(round.number(), contributor);
         let contribution = self.layout.contribution(round.number(), contributor);
+        let _held = self.layout.hold(round.number()).map_err(|e| at(&vector, e))?;
         let known = federation.committed(budget.log(), &round, contributor).map_err(fail)?;
         let again = known.as_deref() == Some(&upload.contribution.digest()[..]);
         if known.is_some() && !again {
             return Err(fail(FederateError::Twice { contributor }));
         }
-        folder(self.layout.round(round.number()))?;
         // The files first: what the log promises must exist.
         write_file(&vector, &bytes, false, false)?;
         write_file(&contribution, &upload.contribution.encode(), false, false)?;

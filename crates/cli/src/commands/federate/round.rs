@@ -109,13 +109,12 @@ impl Contribute {
     }
 }
 
-/// Before anything is computed or written: the files of what the log has must stay.
+/// Before anything is computed, and again before it is written: the files of what the log has must stay.
 fn refuse_second(place: &Place, round: &Round, contributor: Contributor) -> Result<(), Failure> {
-    if place.federation.committed(place.log(), round, contributor)?.is_some() {
-        return Err(FederateError::Twice { contributor }.into());
+    match place.federation.committed(place.log(), round, contributor)? {
+        Some(_) => Err(FederateError::Twice { contributor }.into()),
+        None => Ok(()),
     }
-    let left = place.layout.contribution(round.number(), contributor);
-    if left.exists() { std::fs::remove_file(&left).map_err(|e| Failure::from(e).at(&left)) } else { Ok(()) }
 }
 
 /// Writes a contribution and commits to it; after a refusal nothing is left.
@@ -123,6 +122,12 @@ fn submit(place: &Place, round: &Round, upload: &Upload, global: &Global) -> Res
     let contributor = upload.contribution.contributor();
     let vector = place.layout.vector(round.number(), contributor);
     let contribution = place.layout.contribution(round.number(), contributor);
+    let _held = place.layout.hold(round.number()).map_err(|e| Failure::from(e).at(&vector))?;
+    refuse_second(place, round, contributor)?;
+    // Left by one that stopped before the log.
+    if contribution.exists() {
+        std::fs::remove_file(&contribution).map_err(|e| Failure::from(e).at(&contribution))?;
+    }
     let bytes = upload.vector.encode();
     AtomicFile::options().write(&vector, &bytes).map_err(|e| Failure::from(e).at(&vector))?;
     Folder::write(&contribution, &upload.contribution)?;
