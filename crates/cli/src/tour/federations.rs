@@ -2,7 +2,6 @@
 //!
 //! Left out with `--quick`.
 
-use crate::commands::study::of_log;
 use crate::failure::Failure;
 use crate::tour::studies::cohort;
 use crate::tour::{Figures, Step, World, broken, require};
@@ -56,7 +55,7 @@ fn train(world: &mut World, figures: &mut Figures) -> Result<String, Failure> {
     for old in ["federation.log", "federation.log-wal", "federation.log-shm"] {
         let _ = std::fs::remove_file(world.out.join(old));
     }
-    let log = Log::create(&path, &mut mediveil_rng::system()).map_err(|e| of_log(&e).at(&path))?;
+    let log = Log::create(&path, &mut mediveil_rng::system()).map_err(|e| Failure::from(e).at(&path))?;
     let cap: Rho = "1".parse().map_err(failed)?;
     let each = cap.split(ROUNDS.into()).and_then(|parts| parts.last().copied()).ok_or_else(|| broken("no price"))?;
     let federation = Federation::new(Terms {

@@ -2,7 +2,7 @@
 //!
 //! With `--quick`, without the question that multiplies columns: sums alone take a smaller ring, and much less time.
 
-use crate::commands::study::{join, number, of_log};
+use crate::commands::study::{join, number};
 use crate::failure::{Failure, Kind};
 use crate::tour::{Figures, Step, World, broken, read, require};
 use mediveil_codec::{Timestamp, Wire};
@@ -134,7 +134,7 @@ fn found(world: &mut World, figures: &mut Figures) -> Result<String, Failure> {
         std::fs::remove_dir_all(&folder).map_err(|e| Failure::from(e).at(&folder))?;
     }
     std::fs::create_dir_all(&folder).map_err(|e| Failure::from(e).at(&folder))?;
-    let log = Log::create(folder.join("log"), &mut rng).map_err(|e| of_log(&e))?;
+    let log = Log::create(folder.join("log"), &mut rng)?;
     let public = |all: &[Identity]| all.iter().map(|i| i.public().clone()).collect::<Vec<PublicIdentity>>();
     let depth = if world.quick { 0 } else { 2 };
     let terms = Terms {
@@ -420,13 +420,13 @@ fn over_budget(world: &mut World, figures: &mut Figures) -> Result<String, Failu
     let r = research(world)?;
     let plan = r.plan(r#"{"statistic": {"mean": {"column": "hba1c"}}, "epsilon": "3"}"#)?;
     let spent = r.budget.spent().map_err(ReleaseError::from)?;
-    let entries = r.budget.log().size().map_err(|e| of_log(&e))?;
+    let entries = r.budget.log().size()?;
     let refused = r.study.register(&r.budget, &plan, r.uploads()?, &[1, 2, 3], r.now);
     let Err(ReleaseError::Budget(Refused::OverBudget { cost, remaining })) = refused else {
         return Err(broken("a query over the budget is not refused"));
     };
     require(r.budget.spent().map_err(ReleaseError::from)? == spent, "a refused query spent something")?;
-    require(r.budget.log().size().map_err(|e| of_log(&e))? == entries, "a refused query left an entry")?;
+    require(r.budget.log().size()? == entries, "a refused query left an entry")?;
     let audit = r.budget.audit().map_err(ReleaseError::from)?;
     require(audit.findings.is_empty(), "the budget does not add up")?;
     figures.set("remaining", remaining.to_string());

@@ -1,6 +1,6 @@
 //! `federate init`: the terms, proved to hold.
 
-use crate::commands::study::{Folder, of_log};
+use crate::commands::study::Folder;
 use crate::failure::{Failure, Kind};
 use crate::files::{read_public, read_small};
 use crate::global::Global;
@@ -215,7 +215,7 @@ impl Init {
         people: People,
         global: &Global,
     ) -> Result<(Federation, Log), Failure> {
-        let log = Log::create(path, &mut mediveil_rng::system()).map_err(|e| of_log(&e).at(path))?;
+        let log = Log::create(path, &mut mediveil_rng::system()).map_err(|e| Failure::from(e).at(path))?;
         let federation = Federation::new(self.shape.terms(&self.title, task, people, &log)?)?;
         federation.create_budget(&log, global.now())?;
         Folder::write(&layout.terms(), federation.terms())?;

@@ -80,7 +80,8 @@ impl From<FederateError> for Failure {
         let kind = match e {
             FederateError::Plan(inner) => return inner.into(),
             FederateError::Vector(inner) => return inner.into(),
-            FederateError::Io(_) | FederateError::Log(_) => Kind::Failed,
+            FederateError::Log(inner) => return inner.into(),
+            FederateError::Io(_) => Kind::Failed,
             FederateError::Damaged { .. }
             | FederateError::Decode(_)
             | FederateError::Part { .. }

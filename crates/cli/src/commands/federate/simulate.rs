@@ -1,7 +1,6 @@
 //! `federate simulate`: every role in one process, with a report beside the pooled fit.
 
 use crate::commands::federate::found::{People, Shape};
-use crate::commands::study::of_log;
 use crate::failure::{Failure, Kind};
 use crate::global::Global;
 use clap::Args;
@@ -133,7 +132,7 @@ impl Simulate {
     ) -> Result<(Report, (&'static str, &'static str)), Failure> {
         let mut rng = mediveil_rng::system();
         let path = self.out.join("log");
-        let log = Log::create(&path, &mut rng).map_err(|e| of_log(&e).at(&path))?;
+        let log = Log::create(&path, &mut rng).map_err(|e| Failure::from(e).at(&path))?;
         let names = names(&task);
         let federation = Federation::new(self.shape.terms("simulation", task, people, &log)?)?;
         let budget = federation.create_budget(&log, global.now())?;

@@ -1,6 +1,6 @@
 //! `study init` and `study join`: from an agreement to a committee's key.
 
-use crate::commands::study::{Folder, of_log};
+use crate::commands::study::Folder;
 use crate::failure::{Failure, Kind};
 use crate::files::{PassphraseSource, read_identity, read_public, read_small};
 use crate::global::Global;
@@ -85,7 +85,7 @@ impl Init {
             return Err(Failure::new(Kind::Refused, why).at(&self.directory));
         }
         let path = folder.layout().log();
-        let log = Log::create(&path, &mut mediveil_rng::system()).map_err(|e| of_log(&e).at(&path))?;
+        let log = Log::create(&path, &mut mediveil_rng::system()).map_err(|e| Failure::from(e).at(&path))?;
         let (title, depth, needed) = (self.title.clone(), self.depth, self.needed);
         let log_id = log.id();
         let terms =

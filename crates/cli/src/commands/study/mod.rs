@@ -131,16 +131,12 @@ impl Folder {
 /// The log of a study or a federation.
 pub(crate) fn open_log(path: &Path, writing: bool) -> Result<Log, Failure> {
     let log = if writing { Log::open(path) } else { Log::open_read_only(path) };
-    log.map_err(|e| of_log(&e).at(path))
+    log.map_err(|e| Failure::from(e).at(path))
 }
 
-/// A failing log.
-pub(crate) fn of_log(error: &LogError) -> Failure {
-    let kind = match error {
-        LogError::Damaged(_) | LogError::NotALog | LogError::Decode(_) => Kind::Damaged,
-        _ => Kind::Failed,
-    };
-    Failure::new(kind, error.to_string())
+/// A failing log under something else, as if it were by itself.
+fn log_kind(error: &LogError) -> Kind {
+    Failure::from(error.clone()).kind()
 }
 
 macro_rules! failure {
@@ -160,8 +156,8 @@ failure!(TermsError, e => match e {
     TermsError::Key => Kind::Damaged,
     _ => Kind::Usage,
 });
-failure!(ConfirmError, e => match e {
-    ConfirmError::Log(_) => Kind::Failed,
+failure!(ConfirmError, e => match &e {
+    ConfirmError::Log(log) => log_kind(log),
     _ => Kind::Refused,
 });
 failure!(PlanError, e => match e {
@@ -174,19 +170,20 @@ failure!(ReleaseError, e => match &e {
     ReleaseError::Answer(inner) => answer_kind(inner),
     ReleaseError::Upload(inner) => upload_kind(inner),
     ReleaseError::Certificate(_) | ReleaseError::Evidence(_) | ReleaseError::Decode(_) => Kind::Damaged,
-    ReleaseError::Log(_) => Kind::Failed,
+    ReleaseError::Log(log) => log_kind(log),
     _ => Kind::Refused,
 });
 
-const fn upload_kind(e: &UploadError) -> Kind {
+fn upload_kind(e: &UploadError) -> Kind {
     match e {
-        UploadError::Io(_) | UploadError::Log(_) => Kind::Failed,
+        UploadError::Log(log) => log_kind(log),
+        UploadError::Io(_) => Kind::Failed,
         UploadError::Damaged { .. } | UploadError::Entry { .. } => Kind::Damaged,
         _ => Kind::Refused,
     }
 }
 
-const fn answer_kind(e: &AnswerError) -> Kind {
+fn answer_kind(e: &AnswerError) -> Kind {
     match e {
         AnswerError::Upload(e) => upload_kind(e),
         AnswerError::Range { .. } => Kind::Usage,
