@@ -46,7 +46,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             cargo(&[])
         };
         command.args(["fuzz", "run", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]);
-        // Sixteen programs are linked; optimising across crates at each would take longer than fuzzing them.
+        // Many programs are linked; optimising across crates at each would take longer than fuzzing them.
         command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_TARGET_DIR", target_dir().join("fuzz"));
         if !nightly {
             command.args(["--sanitizer", "none"]);

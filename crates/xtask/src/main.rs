@@ -8,6 +8,7 @@ mod fuzz;
 mod guide;
 mod instructions;
 mod plot;
+mod programs;
 mod python;
 mod report;
 mod review;

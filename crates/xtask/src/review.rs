@@ -1,16 +1,15 @@
 //! `cargo xtask review`: what a reviewer sees first. The claims of the guide by their tests, published vectors, the tamper
 //! matrix, versions and licences, on one page.
 
-use crate::guide::{self, LIBRARY, Named};
+use crate::guide::{self, Named};
+use crate::programs::{self, Programs};
 use crate::python::at;
 use crate::report::versions;
-use crate::shell::{cargo, metadata, root, target_dir};
+use crate::shell::{metadata, root, target_dir};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// What runs beside the ten claims: a heading, and tests.
@@ -84,7 +83,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if let Some((_, lost)) = groups.iter().flat_map(|g| &g.1).find(|(_, test)| !guide::exists(test)) {
         return Err(format!("the guide names a test that does not exist: {lost:?}"));
     }
-    let programs = build(groups.iter().flat_map(|g| g.1.iter().map(|(_, test)| test)))?;
+    let places = groups.iter().flat_map(|g| g.1.iter().map(|(_, test)| test.place.as_str()));
+    let programs = programs::build(&places.collect())?;
     let start = Instant::now();
     let mut outcomes = BTreeMap::new();
     for (heading, tests) in &groups {
@@ -108,40 +108,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
-/// The programs that hold the tests, by package and place. Built as `cargo xtask test` builds them, with the features of the whole
-/// workspace, and run without cargo: otherwise each package would be built again with the features that it has alone.
-type Programs = BTreeMap<(String, String), PathBuf>;
-
-fn build<'a>(tests: impl Iterator<Item = &'a Named>) -> Result<Programs, String> {
-    let places: BTreeSet<&str> = tests.map(|t| t.place.as_str()).filter(|p| *p != LIBRARY).collect();
-    let mut command = cargo(&["test", "--workspace", "--locked", "--no-run", "--lib"]);
-    command.args(places.iter().flat_map(|place| ["--test", place])).arg("--message-format=json-render-diagnostics");
-    println!("\n== build of the tests");
-    let output = command.stderr(Stdio::inherit()).output().map_err(|e| format!("cargo test: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("build of the tests failed ({}): {command:?}", output.status));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect())
-}
-
-/// One line of cargo's report, if it tells of a test program.
-fn program(line: &str) -> Option<((String, String), PathBuf)> {
-    let report: Value = serde_json::from_str(line).ok()?;
-    let text = |path: &str| report.pointer(path).and_then(Value::as_str);
-    let file = text("/executable")?;
-    let manifest = fs::read_to_string(text("/manifest_path")?).ok()?;
-    let package = manifest.lines().find_map(|l| l.strip_prefix("name = \""))?.strip_suffix('"')?.to_owned();
-    let place = if text("/target/kind/0")? == "test" { text("/target/name")? } else { LIBRARY };
-    Some(((package, place.to_owned()), PathBuf::from(file)))
-}
-
 /// Runs one test; whether it ran, alone or with its like, and passed.
 fn passes(test: &Named, programs: &Programs) -> Result<(bool, f64), String> {
     let start = Instant::now();
-    let program = programs.get(&(test.package.clone(), test.place.clone()));
-    let (program, home) = program.zip(guide::home(&test.package)).ok_or(format!("no program holds {test:?}"))?;
-    let output = Command::new(program).arg(&test.test).current_dir(home).output();
-    let output = output.map_err(|e| format!("{}: {e}", program.display()))?;
+    let mut command = programs::command(programs, &test.package, &test.place)?;
+    let output = command.arg(&test.test).output().map_err(|e| format!("{command:?}: {e}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let ran = text.lines().any(|l| l.starts_with("test result: ok. ") && !l.starts_with("test result: ok. 0 "));
     Ok((output.status.success() && ran, start.elapsed().as_secs_f64()))

