@@ -47,12 +47,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         let mut command =
             cargo(&["bench", "--quiet", "--locked", "--package", "mediveil-benches", "--bench", area, "--"]);
         if quick {
+            command.env(QUICK, "1");
             command.args(["--warm-up-time", "0.2", "--measurement-time", "0.6", "--sample-size", "10", "--noplot"]);
         }
         step(&format!("bench {area}"), &mut command)?;
     }
     let times = if ours.is_empty() { BTreeMap::new() } else { criterion(&folder)? };
-    let mut printed = printed(&ours)?;
+    let mut printed = printed(&ours, quick)?;
     if let Some(python) = python {
         printed.extend(beside_rust(&python, if quick { 15 } else { 60 })?);
     }
@@ -73,6 +74,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// Set for benches and peers in a quick run: they leave out what takes long and has no target, and measure a part of a peer's
+/// even work that takes a minute.
+const QUICK: &str = "MEDIVEIL_BENCH_QUICK";
 
 /// The area of calls from Python, which criterion does not measure.
 const PYTHON: &str = "py";
@@ -160,12 +165,14 @@ fn number(row: &Value, key: &str) -> Option<f64> {
 
 /// Figures that are not times: one JSON object a line, `{"id": ..., "value": ..., "peer_value": ...}`. Each area in a process
 /// of its own: one figure is a process's largest memory.
-fn printed(areas: &[&String]) -> Result<Printed, String> {
+fn printed(areas: &[&String], quick: bool) -> Result<Printed, String> {
     println!("\n== figures that are not times");
     let mut figures = BTreeMap::new();
+    // As it was built beside the benches: asked to run it, cargo would build it again without what they need.
+    let program = target_dir().join("release").join(format!("figures{}", std::env::consts::EXE_SUFFIX));
     for area in areas {
-        let mut command = cargo(&["run", "--quiet", "--profile", "bench", "--locked", "--package", "mediveil-benches"]);
-        command.args(["--bin", "figures", "--", area.as_str()]);
+        let mut command = Command::new(&program);
+        command.arg(area).current_dir(root());
         for (id, row) in lines(&mut command, &format!("figures {area}"))? {
             if let Some(value) = number(&row, "value") {
                 figures.insert(id, (value, number(&row, "peer_value")));
@@ -173,7 +180,11 @@ fn printed(areas: &[&String]) -> Result<Printed, String> {
         }
     }
     for folder in peers(areas) {
-        for (id, row) in lines(peer("run", folder).arg("--quiet"), folder)? {
+        let mut command = peer("run", folder);
+        if quick {
+            command.env(QUICK, "1");
+        }
+        for (id, row) in lines(command.arg("--quiet"), folder)? {
             if let Some(value) = number(&row, "value") {
                 figures.insert(id, (value, number(&row, "peer_value")));
             } else if let Some((_, peer)) = figures.get_mut(&id) {
