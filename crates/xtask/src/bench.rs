@@ -65,7 +65,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         .collect();
     print_table(&rows);
     if report || (areas.is_empty() && !quick) {
-        crate::report::write(&rows, &times, if quick { " --quick --report`, with few samples" } else { "`" })?;
+        let how = if quick { QUICK_REPORT } else { "`" };
+        crate::report::write(&rows, &times, how)?;
     }
     if let Some(file) = json_file {
         let text = serde_json::to_string_pretty(&rows).map_err(|e| e.to_string())?;
@@ -78,6 +79,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 /// Set for benches and peers in a quick run: they leave out what takes long and has no target, and measure a part of a peer's
 /// even work that takes a minute.
 const QUICK: &str = "MEDIVEIL_BENCH_QUICK";
+
+/// What the report says of such a run.
+const QUICK_REPORT: &str = " --quick --report`, with few samples, the models of `FheUint32` on every third of their steps, and \
+    no long operation without a target";
 
 /// The area of calls from Python, which criterion does not measure.
 const PYTHON: &str = "py";
