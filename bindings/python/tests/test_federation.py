@@ -339,6 +339,8 @@ def test_terms_that_do_not_hold_are_refused_and_leave_nothing(tmp_path: Path) ->
         ({"rho": 1, "least_sites": 3}, "at least one site"),
         ({"rho": 1, "title": ""}, "title"),
         ({"rho": 1, "max_patients": 0}, "patients"),
+        ({"rho": 1, "rounds": 0}, "10,000 rounds"),
+        ({"rho": 50, "rounds": 2**32 - 1}, "10,000 rounds"),
     ]:
         with pytest.raises(mv.Error, match=why) as caught:
             found(tmp_path, task, **{"entries": 3, **terms})

@@ -7,14 +7,12 @@
 //! | `rounds/N/state` | a round begins | the state of the model that it works on |
 //! | `rounds/N/WHO.contribution`, `.vector` | somebody contributes | what sites and members give |
 //! | `rounds/N/member-M.answer` | a member answers | its sum of key shares |
-//! | `rounds/N/lock` | somebody hands in | nothing; see [`Layout::hold`] |
+//! | `rounds/N/lock` | somebody hands in | nothing; see [`Federation::hand_in`](crate::Federation::hand_in) |
 //! | `rounds/N/release` | the answers are combined | the noisy sum |
 //!
 //! Nothing in the directory is secret. Identities, tables and members' stores stay where their owners keep them.
 
 use crate::contribution::Contributor;
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// The paths of a federation's files.
@@ -50,18 +48,6 @@ impl Layout {
     #[must_use]
     pub fn round(&self, number: u32) -> PathBuf {
         self.0.join("rounds").join(number.to_string())
-    }
-
-    /// Makes a round's folder if need be and holds it, until the file is dropped or the process ends: of two that hand in for one
-    /// contributor at once, the one that the log refuses must not take the other's files with it.
-    ///
-    /// # Errors
-    /// Those of the file system, which must have advisory locks.
-    pub fn hold(&self, round: u32) -> io::Result<File> {
-        fs::create_dir_all(self.round(round))?;
-        let file = File::options().create(true).append(true).open(self.round(round).join("lock"))?;
-        file.lock()?;
-        Ok(file)
     }
 
     /// The state that a round works on.

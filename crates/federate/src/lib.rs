@@ -37,6 +37,7 @@ mod clip;
 mod closing;
 mod contribution;
 mod error;
+mod hand_in;
 mod layout;
 mod release;
 mod round;

@@ -113,6 +113,13 @@ impl Terms {
     /// The ring's degree outside of tests.
     pub const DEGREE: u32 = 4096;
 
+    /// What each of so many rounds may cost for all of them to fit the cap: a part rounded down, which is the cap itself where
+    /// no part is left.
+    #[must_use]
+    pub fn equal_part(cap: Rho, rounds: u32) -> Rho {
+        cap.units().checked_div(rounds.into()).filter(|units| *units > 0).and_then(Rho::from_units).unwrap_or(cap)
+    }
+
     /// Proves that the terms hold: ranges, overflow of the sums, the ring and the price of all rounds.
     ///
     /// # Errors

@@ -449,3 +449,77 @@ fn every_wire_type_is_frozen() {
     let release = bare_release(&round, &closing, vec![-1, 0, 1, 1 << 40]);
     check_wire(&release, include_str!("snapshots/release.hex"));
 }
+
+#[test]
+fn the_finest_equal_part_fits_all_rounds() {
+    let cap: Rho = "1.5".parse().unwrap();
+    assert_eq!(Terms::equal_part(cap, 3).units() * 3, cap.units());
+    for rounds in [1, 7, 10_000, u32::MAX] {
+        let part = Terms::equal_part(cap, rounds).units();
+        let (rounds, next) = (u64::from(rounds), part + 1);
+        assert!(part * rounds <= cap.units() && next * rounds > cap.units());
+    }
+    assert_eq!(Terms::equal_part(cap, 0), cap);
+    let little = Rho::from_units(2).unwrap();
+    assert_eq!(Terms::equal_part(little, 3), little);
+}
+
+#[test]
+fn handing_in_is_files_and_entry_or_neither() {
+    let (folder, town) = town_of(|t| t.least_sites = 1);
+    let (layout, round) = (Layout::new(folder.path()), town.begin(1));
+    let site = Contributor::Site(0);
+    let paths = [layout.vector(1, site), layout.contribution(1, site)];
+    let mut rng = mediveil_rng::SeededRng::from_u64(7);
+    let mut make = |who: usize| {
+        let sum = of(&town, [1.0; 4]);
+        town.federation.contribute(&round, &sum, &town.sites[who], &mut rng).unwrap()
+    };
+    let hand_in = |upload: &Upload| town.federation.hand_in(&layout, town.log(), &round, upload, town.now);
+    let committed = |who| town.federation.committed(town.log(), &round, who).unwrap();
+    let (first, other) = (make(0), make(0));
+    // A vector that is not the one that was signed.
+    let exchanged = Upload { contribution: first.contribution.clone(), vector: other.vector.clone() };
+    assert!(matches!(hand_in(&exchanged), Err(FederateError::Damaged { contributor }) if contributor == site));
+    // A folder that cannot be made: the log has nothing either, and the path is told.
+    std::fs::write(layout.round(1).parent().unwrap(), b"").unwrap();
+    let refused = hand_in(&first).unwrap_err();
+    assert!(matches!(refused, FederateError::Io(_)) && refused.to_string().contains("rounds"), "{refused}");
+    std::fs::remove_file(layout.round(1).parent().unwrap()).unwrap();
+    // The second of the two files cannot be written: the first goes as well.
+    std::fs::create_dir_all(&paths[1]).unwrap();
+    assert!(matches!(hand_in(&first), Err(FederateError::Io(_))));
+    assert!(committed(site).is_none() && !paths[0].exists());
+    std::fs::remove_dir(&paths[1]).unwrap();
+
+    let bytes = hand_in(&first).unwrap();
+    let written = || paths.each_ref().map(|p| std::fs::read(p).unwrap());
+    let kept = written();
+    assert_eq!(bytes, kept[0].len() + kept[1].len());
+    assert_eq!(kept, [first.vector.encode(), first.contribution.encode()]);
+    assert_eq!(committed(site).unwrap(), first.contribution.digest());
+    // Another of the same contributor changes nothing; the same again is served, and heals what was lost.
+    assert!(matches!(hand_in(&other), Err(FederateError::Twice { .. })));
+    assert_eq!(written(), kept);
+    std::fs::remove_file(&paths[0]).unwrap();
+    std::fs::write(&paths[1], b"damaged").unwrap();
+    assert_eq!(hand_in(&first).unwrap(), bytes);
+    assert_eq!(written(), kept);
+    // After the closing nothing is taken, and nothing of it stays; what was counted stays.
+    let late = make(1);
+    for member in 0..2 {
+        let identity = &town.members[member];
+        let mut rng = mediveil_rng::SeededRng::from_u64(8);
+        hand_in(&town.federation.noise(&town.budget, &round, identity, &mut rng, &|_, _| ()).unwrap()).unwrap();
+    }
+    let found = town.federation.terms().contributors().filter_map(|who| {
+        let bytes = std::fs::read(layout.contribution(1, who)).ok()?;
+        Some(Contribution::decode(&bytes).unwrap())
+    });
+    let found: Vec<Contribution> = found.collect();
+    town.federation.close(town.log(), &round, &found, town.now).unwrap();
+    assert!(matches!(hand_in(&late), Err(FederateError::Closed)));
+    assert!(!layout.vector(1, Contributor::Site(1)).exists() && !layout.contribution(1, Contributor::Site(1)).exists());
+    assert_eq!(hand_in(&first).unwrap(), bytes);
+    assert_eq!(written(), kept);
+}

@@ -180,29 +180,8 @@ impl Federation {
 
     fn take_upload(&self, upload: &core::Upload, now: Timestamp) -> PyResult<()> {
         let budget = self.open_budget(true)?;
-        let (federation, round) = (&self.federation, self.current(&budget)?);
-        federation.check_contribution(&round, &upload.contribution).map_err(fail)?;
-        let bytes = upload.vector.encode();
-        federation.read_vector(&upload.contribution, &bytes).map_err(fail)?;
-        let contributor = upload.contribution.contributor();
-        let vector = self.layout.vector(round.number(), contributor);
-        let contribution = self.layout.contribution(round.number(), contributor);
-        let _held = self.layout.hold(round.number()).map_err(|e| at(&vector, e))?;
-        let known = federation.committed(budget.log(), &round, contributor).map_err(fail)?;
-        let again = known.as_deref() == Some(&upload.contribution.digest()[..]);
-        if known.is_some() && !again {
-            return Err(fail(FederateError::Twice { contributor }));
-        }
-        // The files first: what the log promises must exist.
-        write_file(&vector, &bytes, false, false)?;
-        write_file(&contribution, &upload.contribution.encode(), false, false)?;
-        federation.commit(budget.log(), &round, &upload.contribution, now).map_err(|refused| {
-            if !again {
-                let _ = std::fs::remove_file(&vector);
-                let _ = std::fs::remove_file(&contribution);
-            }
-            fail(refused)
-        })
+        let round = self.current(&budget)?;
+        self.federation.hand_in(&self.layout, budget.log(), &round, upload, now).map(drop).map_err(fail)
     }
 
     fn shown<'py>(&self, py: Python<'py>, number: u32, release: &core::Release) -> PyResult<Bound<'py, PyAny>> {
@@ -259,8 +238,7 @@ impl Federation {
         let cap = Rho::cap_from_decimal(&decimal(rho)?).map_err(fail)?;
         let rho = match rho_round {
             Some(rho) => Rho::cap_from_decimal(&decimal(rho)?).map_err(fail)?,
-            // The smallest part, so that all of them fit.
-            None => cap.split(rounds.max(1).into()).and_then(|p| p.last().copied()).unwrap_or(cap),
+            None => Terms::equal_part(cap, rounds),
         };
         let unit = match unit {
             "patient" => Unit::Patient,

@@ -332,25 +332,31 @@ const IDENTITY: (usize, [&str; 5]) =
     (1, ["registry", "nullifier", "scope", "challenge", "birth date, day or set of roles"]);
 const RECORD: (usize, [&str; 5]) = (3, ["registry of providers", "challenge", "scope", "nullifier", "set of claims"]);
 
-/// The public part that the verifier makes itself, with the nullifier that the proof states; or what differs.
-fn expected<S: Statement>(
+/// The public part that the verifier makes itself, the proof of exactly that, and the nullifier that it states; or what
+/// differs.
+fn asked<S: Statement>(
     file: &ProofFile,
     (place, names): (usize, [&str; 5]),
     make: impl FnOnce(Fr) -> Result<S::Public, forms::RequestError>,
-) -> PyResult<(S::Public, Fr)> {
+) -> PyResult<(S::Public, core::Proof<S>, Fr)> {
     if file.statement() != S::ID.as_str() {
         return Err(fail(VerifyError::OtherStatement));
     }
     let missing = || raise(Kind::Unverified, "the proof has another number of public inputs");
     let nullifier = file.inputs().get(place).copied().ok_or_else(missing)?;
     let public = make(nullifier).map_err(fail)?;
-    let wanted = S::inputs(&public);
-    let differs = file.inputs().iter().zip(&wanted).position(|(found, wanted)| found != wanted);
-    if let Some(place) = differs {
-        let what = names.get(place).or(names.last()).copied().unwrap_or("public input");
-        return Err(raise(Kind::Unverified, format!("this proof is for another {what} than the request's")));
+    match file.proof_of::<S>(&public) {
+        Ok(proof) => Ok((public, proof, nullifier)),
+        Err(why) => {
+            Err(match file.inputs().iter().zip(&S::inputs(&public)).position(|(found, asked)| found != asked) {
+                Some(place) => {
+                    let what = names.get(place).or(names.last()).copied().unwrap_or("public input");
+                    raise(Kind::Unverified, format!("this proof is for another {what} than the request's"))
+                }
+                None => fail(why),
+            })
+        }
     }
-    Ok((public, nullifier))
 }
 
 /// Verifies one proof; the nullifier.
@@ -360,9 +366,8 @@ fn one<S: Statement>(
     names: (usize, [&str; 5]),
     make: impl FnOnce(Fr) -> Result<S::Public, forms::RequestError>,
 ) -> PyResult<Fr> {
-    let file = proof.file().map_err(fail)?;
-    let (public, nullifier) = expected::<S>(file, names, make)?;
-    key.verify(&public, &file.proof_of::<S>(&public).map_err(fail)?).map_err(fail)?;
+    let (public, proof, nullifier) = asked::<S>(proof.file().map_err(fail)?, names, make)?;
+    key.verify(&public, &proof).map_err(fail)?;
     Ok(nullifier)
 }
 
@@ -529,10 +534,9 @@ fn together<S: Statement, R>(
         let Made::File(file) = proof.as_ref() else {
             return Err(fail(BatchError { index, why: VerifyError::OtherStatement }));
         };
-        let (expected, nullifier) = expected::<S>(file, names, |n| public(request, n)).map_err(|e| nth(index, e))?;
-        let proof = file.proof_of::<S>(&expected).map_err(|why| fail(BatchError { index, why }))?;
+        let (public, proof, nullifier) = asked::<S>(file, names, |n| public(request, n)).map_err(|e| nth(index, e))?;
         nullifiers.push(nullifier);
-        all.push((expected, proof));
+        all.push((public, proof));
     }
     key.verify_batch(&all, &mut mediveil_rng::system()).map_err(fail)?;
     Ok(nullifiers)

@@ -80,8 +80,7 @@ impl Shape {
         let cap = Rho::cap_from_decimal(&self.rho).map_err(amount)?;
         let rho = match &self.rho_round {
             Some(text) => Rho::cap_from_decimal(text).map_err(amount)?,
-            // The smallest part, so that all of them fit.
-            None => cap.split(self.rounds.max(1).into()).and_then(|p| p.last().copied()).unwrap_or(cap),
+            None => Terms::equal_part(cap, self.rounds),
         };
         let unit = match self.unit {
             Protects::Patient => Unit::Patient,

@@ -81,6 +81,7 @@ impl From<FederateError> for Failure {
             FederateError::Plan(inner) => return inner.into(),
             FederateError::Vector(inner) => return inner.into(),
             FederateError::Log(inner) => return inner.into(),
+            FederateError::Budget(inner) => return inner.into(),
             FederateError::Io(_) => Kind::Failed,
             FederateError::Damaged { .. }
             | FederateError::Decode(_)

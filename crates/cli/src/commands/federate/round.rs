@@ -109,7 +109,7 @@ impl Contribute {
     }
 }
 
-/// Before anything is computed, and again before it is written: the files of what the log has must stay.
+/// Before anything is computed; handing in looks again.
 fn refuse_second(place: &Place, round: &Round, contributor: Contributor) -> Result<(), Failure> {
     match place.federation.committed(place.log(), round, contributor)? {
         Some(_) => Err(FederateError::Twice { contributor }.into()),
@@ -117,29 +117,12 @@ fn refuse_second(place: &Place, round: &Round, contributor: Contributor) -> Resu
     }
 }
 
-/// Writes a contribution and commits to it; after a refusal nothing is left.
 fn submit(place: &Place, round: &Round, upload: &Upload, global: &Global) -> Result<(), Failure> {
+    let sent = place.federation.hand_in(&place.layout, place.log(), round, upload, global.now())?;
     let contributor = upload.contribution.contributor();
-    let vector = place.layout.vector(round.number(), contributor);
-    let contribution = place.layout.contribution(round.number(), contributor);
-    let _held = place.layout.hold(round.number()).map_err(|e| Failure::from(e).at(&vector))?;
-    refuse_second(place, round, contributor)?;
-    // Left by one that stopped before the log.
-    if contribution.exists() {
-        std::fs::remove_file(&contribution).map_err(|e| Failure::from(e).at(&contribution))?;
-    }
-    let bytes = upload.vector.encode();
-    AtomicFile::options().write(&vector, &bytes).map_err(|e| Failure::from(e).at(&vector))?;
-    Folder::write(&contribution, &upload.contribution)?;
-    // The files first: what the log promises must exist.
-    if let Err(refused) = place.federation.commit(place.log(), round, &upload.contribution, global.now()) {
-        let _ = std::fs::remove_file(&vector);
-        let _ = std::fs::remove_file(&contribution);
-        return Err(refused.into());
-    }
-    let sent = bytes.len().saturating_add(upload.contribution.encode().len());
+    let path = place.layout.contribution(round.number(), contributor);
     let json = json!({ "round": round.number(), "contributor": contributor.to_string(), "bytes": sent });
-    let text = format!("{}: {contributor} in round {}, {sent} bytes", contribution.display(), round.number());
+    let text = format!("{}: {contributor} in round {}, {sent} bytes", path.display(), round.number());
     global.report(false, &json, &text);
     Ok(())
 }

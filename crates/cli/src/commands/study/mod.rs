@@ -166,13 +166,21 @@ failure!(PlanError, e => match e {
 });
 failure!(UploadError, e => upload_kind(&e));
 failure!(AnswerError, e => answer_kind(&e));
-failure!(ReleaseError, e => match &e {
-    ReleaseError::Answer(inner) => answer_kind(inner),
-    ReleaseError::Upload(inner) => upload_kind(inner),
-    ReleaseError::Certificate(_) | ReleaseError::Evidence(_) | ReleaseError::Decode(_) => Kind::Damaged,
-    ReleaseError::Log(log) => log_kind(log),
-    _ => Kind::Refused,
-});
+impl From<ReleaseError> for Failure {
+    fn from(error: ReleaseError) -> Self {
+        let kind = match &error {
+            ReleaseError::Answer(inner) => answer_kind(inner),
+            ReleaseError::Upload(inner) => upload_kind(inner),
+            ReleaseError::Certificate(_) | ReleaseError::Evidence(_) | ReleaseError::Decode(_) => Kind::Damaged,
+            ReleaseError::Log(log) => log_kind(log),
+            _ => Kind::Refused,
+        };
+        match error {
+            ReleaseError::Budget(refused) => refused.into(),
+            other => Self::new(kind, other.to_string()),
+        }
+    }
+}
 
 fn upload_kind(e: &UploadError) -> Kind {
     match e {
@@ -219,4 +227,29 @@ pub(crate) fn show(estimates: &[Estimate]) -> (Value, String) {
         })
         .collect();
     (json, lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mediveil_dp::Refused;
+    use mediveil_federate::FederateError;
+
+    #[test]
+    fn a_failing_log_ends_the_command_alike_whatever_it_belongs_to() {
+        let back = || LogError::RolledBack { remembered: 2, found: 1 };
+        let all: [Failure; 8] = [
+            back().into(),
+            Refused::from(back()).into(),
+            ConfirmError::from(back()).into(),
+            UploadError::from(back()).into(),
+            ReleaseError::from(back()).into(),
+            ReleaseError::from(Refused::from(back())).into(),
+            FederateError::from(back()).into(),
+            FederateError::from(Refused::from(back())).into(),
+        ];
+        for (n, failure) in all.iter().enumerate() {
+            assert!(failure.kind() == Kind::Damaged, "{n}: {failure:?}");
+        }
+    }
 }
