@@ -1,8 +1,9 @@
 """What four bulk calls from Python cost beyond the same work in Rust: `py.overhead` is the largest of the four fractions.
 
 Both sides work in this process, in turn, on the same inputs, from crates that were built together; each is timed by its own
-clock, and the least time of many rounds counts, which is what the work takes when nothing disturbs it. Nothing that is made
-once and used for many calls is timed: keys, plans, the memory of inputs and of outputs. `mediveil_twin` is the Rust side.
+clock. A fraction is the median of those of all rounds, each of one call by either side: a machine that is slower for a while
+is so for both. Nothing that is made once and used for many calls is timed: keys, plans, the memory of inputs and of outputs.
+`mediveil_twin` is the Rust side.
 
 `overhead.py SECONDS` measures for about so long and prints one JSON object a line.
 """
@@ -11,13 +12,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -40,16 +41,16 @@ def timed(work: Callable[[], Any]) -> float:
     return seconds
 
 
-def least(python: Side, rust: Side, seconds: float) -> tuple[float, float]:
-    """The least time of each side, each first in every other round, after one that does not count."""
+def rounds(python: Side, rust: Side, seconds: float) -> tuple[list[float], list[float]]:
+    """The times of each side, each first in every other round, after one round that does not count."""
     python(), rust()
-    end, times = perf_counter() + seconds, ([math.inf], [math.inf])
+    end, times = perf_counter() + seconds, ([], [])
     for n in itertools.count():
         if n >= ROUNDS and perf_counter() > end:
             break
         for side in (0, 1) if n % 2 else (1, 0):
             times[side].append((python, rust)[side]())
-    return min(times[0]), min(times[1])
+    return times
 
 
 def seal(_home: Path) -> tuple[Side, Side]:
@@ -149,9 +150,11 @@ def main(seconds: float) -> None:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30 else None
     for name, (make, share) in CALLS.items():
         with tempfile.TemporaryDirectory(dir=memory) as home:
-            python, rust = least(*make(Path(home)), seconds * share)
-        overheads.append(python / rust - 1)
-        print(json.dumps({"id": name, "value": python * 1e3, "peer_value": rust * 1e3}), flush=True)
+            python, rust = rounds(*make(Path(home)), seconds * share)
+        # A call by Rust takes the median of its times, and one from Python the median fraction more.
+        peer, ratio = median(rust), median(p / r for p, r in zip(python, rust, strict=True))
+        overheads.append(ratio - 1)
+        print(json.dumps({"id": name, "value": peer * ratio * 1e3, "peer_value": peer * 1e3}), flush=True)
     print(json.dumps({"id": "py.overhead", "value": max(overheads)}))
 
 

@@ -1,6 +1,6 @@
 //! `cargo xtask fuzz`: the fuzz targets under libFuzzer, or blind changes to their corpora where no fuzzer is installed.
 
-use crate::shell::{cargo, has, root, step, target_dir};
+use crate::shell::{cargo, has, root, step, target_dir, tool};
 use std::process::Command;
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
@@ -19,14 +19,15 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if targets.is_empty() {
         return Err("no such fuzz target; they are the files in fuzz/targets".into());
     }
-    if !has("cargo-fuzz", &["--version"]) {
-        println!(
-            "cargo-fuzz is not installed (cargo install cargo-fuzz): changing the committed corpora at random instead"
-        );
-        let seconds = seconds.to_string();
-        let mut command = cargo(&["run", "--package", "mediveil-fuzz", "--example", "blind", "--", &seconds]);
-        return step("corpora", command.args(&targets));
-    }
+    let program = match tool("cargo-fuzz", "0.13.2") {
+        Ok(program) => program,
+        Err(reason) => {
+            println!("cargo-fuzz cannot be had ({reason}): changing the committed corpora at random instead");
+            let seconds = seconds.to_string();
+            let mut command = cargo(&["run", "--package", "mediveil-fuzz", "--example", "blind", "--", &seconds]);
+            return step("corpora", command.args(&targets));
+        }
+    };
     // The sanitizers need a nightly compiler; coverage alone works on stable.
     let active = has("rustc", &["-Zhelp"]);
     let nightly = active || has("rustup", &["run", "nightly", "rustc", "-Zhelp"]);
@@ -38,14 +39,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         let corpus = target_dir().join("fuzz/corpus").join(&target);
         std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
         let seeds = root().join("fuzz/corpus").join(&target);
-        let mut command = if nightly && !active {
-            let mut command = Command::new("rustup");
-            command.args(["run", "nightly", "cargo"]).current_dir(root()).env_remove("CARGO").env_remove("RUSTC");
-            command
-        } else {
-            cargo(&[])
-        };
-        command.args(["fuzz", "run", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]);
+        let mut command = if nightly && !active { Command::new("rustup") } else { Command::new(&program) };
+        if nightly && !active {
+            command.args(["run", "nightly"]).arg(&program).env_remove("CARGO").env_remove("RUSTC");
+        }
+        command.args(["fuzz", "run", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]).current_dir(root());
         // Many programs are linked; optimising across crates at each would take longer than fuzzing them.
         command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_TARGET_DIR", target_dir().join("fuzz"));
         if !nightly {

@@ -88,3 +88,19 @@ pub(crate) fn metadata(whole: bool) -> Result<Vec<Value>, String> {
 pub(crate) fn has(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> bool {
     Command::new(program).args(args).output().is_ok_and(|o| o.status.success())
 }
+
+/// A cargo tool, from the path or from the target directory, where it is built once.
+pub(crate) fn tool(name: &str, version: &str) -> Result<PathBuf, String> {
+    let word = name.trim_start_matches("cargo-");
+    if has(name, &[word, "--version"]) {
+        return Ok(name.into());
+    }
+    let home = target_dir().join("tools");
+    let program = home.join("bin").join(name);
+    if !program.exists() {
+        let mut install = cargo(&["install", "--locked", "--version", version, "--root"]);
+        install.arg(&home).arg("--target-dir").arg(home.join("build")).arg(name);
+        step(&format!("{name} {version}, built once"), &mut install)?;
+    }
+    Ok(program)
+}

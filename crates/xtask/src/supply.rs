@@ -2,27 +2,11 @@
 //! directory when they are not there.
 
 use crate::python::at;
-use crate::shell::{cargo, has, metadata, root, step, target_dir};
+use crate::shell::{metadata, root, step, target_dir, tool};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-
-/// The tool, from the path or from the target directory, where it is built once.
-fn tool(name: &str, version: &str) -> Result<PathBuf, String> {
-    let word = name.trim_start_matches("cargo-");
-    if has(name, &[word, "--version"]) {
-        return Ok(name.into());
-    }
-    let home = target_dir().join("tools");
-    let program = home.join("bin").join(name);
-    if !program.exists() {
-        let mut install = cargo(&["install", "--locked", "--version", version, "--root"]);
-        install.arg(&home).arg("--target-dir").arg(home.join("build")).arg(name);
-        step(&format!("{name} {version}, built once"), &mut install)?;
-    }
-    Ok(program)
-}
 
 /// A `CycloneDX` bill of materials for each package.
 pub(crate) fn sbom(args: &[String]) -> Result<(), String> {
