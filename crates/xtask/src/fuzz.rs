@@ -43,7 +43,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         if nightly && !active {
             command.args(["run", "nightly"]).arg(&program).env_remove("CARGO").env_remove("RUSTC");
         }
-        command.args(["fuzz", "run", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]).current_dir(root());
+        // `--release` leaves debug assertions to the profile, which has them in our crates alone.
+        command.args(["fuzz", "run", "--release", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]).current_dir(root());
+        command.env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
         // Many programs are linked; optimising across crates at each would take longer than fuzzing them.
         command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_TARGET_DIR", target_dir().join("fuzz"));
         if !nightly {
