@@ -2,7 +2,7 @@
 
 use crate::ceremony::CeremonyError;
 use crate::ciphertext::{Ciphertext, EncodedCiphertext};
-use crate::compat::Compat09;
+use crate::compat::Drawn;
 use crate::noise::NoiseModel;
 use crate::parameters::Parameters;
 use crate::ring::{self, RingError};
@@ -243,7 +243,9 @@ impl CommitteeKey {
         let parameters = self.parameters();
         let coefficients = Zeroizing::new(parameters.slots().encode(slots));
         let plaintext = Plaintext::try_encode(coefficients.as_slice(), Encoding::poly(), parameters.bfv())?;
-        let inner = self.0.public.try_encrypt(&plaintext, &mut Compat09(rng))?;
+        // A secret and two errors.
+        let mut rng = Drawn::for_small(3, coefficients.len(), rng);
+        let inner = self.0.public.try_encrypt(&plaintext, &mut rng)?;
         Ok(Ciphertext::assemble(self.id(), self.noise().fresh(), inner))
     }
 

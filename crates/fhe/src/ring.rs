@@ -4,7 +4,7 @@
 //! as the prime has, little-endian. That is the mathematical object: it does not depend on how a library orders its
 //! transform.
 
-use crate::compat::Compat09;
+use crate::compat::Drawn;
 use crate::security::VARIANCE;
 use fhe_math::rq::traits::TryConvertFrom;
 use fhe_math::rq::{Context, Poly, Representation};
@@ -109,7 +109,9 @@ pub(crate) fn common(seed: [u8; 32], context: &Arc<Context>, degree: usize) -> R
 
 /// A fresh secret or error: centred binomial coefficients of variance 10.
 pub(crate) fn small(context: &Arc<Context>, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Zeroizing<Poly>, RingError> {
-    Ok(Zeroizing::new(Poly::small(context, Representation::Ntt, VARIANCE, &mut Compat09(rng))?))
+    let degree = Poly::zero(context, Representation::PowerBasis).coefficients().ncols();
+    let mut rng = Drawn::for_small(1, degree, rng);
+    Ok(Zeroizing::new(Poly::small(context, Representation::Ntt, VARIANCE, &mut rng)?))
 }
 
 /// The integers below q behind residues: Chinese remaindering, one column at a time.

@@ -97,10 +97,14 @@ fn smudging(bits: u64, width: usize, moduli: &[Modulus], rng: &mut (impl CryptoR
         .map(|q| reduce(q, &mut std::iter::once(top).chain(std::iter::repeat_n(0, words.saturating_sub(1)))))
         .collect();
     let mut out = Zeroizing::new(vec![0; width.saturating_mul(moduli.len())]);
+    // All at once: the system's generator takes a call into the kernel each time.
+    let mut drawn = Zeroizing::new(vec![0u8; width.saturating_mul(words).saturating_mul(8)]);
+    rng.fill_bytes(&mut drawn);
+    let (drawn, _) = drawn.as_chunks::<8>();
     let mut integer = Zeroizing::new(vec![0u64; words]);
-    for column in 0..width {
-        for word in integer.iter_mut() {
-            *word = rng.next_u64();
+    for (column, drawn) in drawn.chunks_exact(words).enumerate() {
+        for (word, bytes) in integer.iter_mut().zip(drawn) {
+            *word = u64::from_le_bytes(*bytes);
         }
         if let Some(first) = integer.first_mut() {
             *first &= mask;

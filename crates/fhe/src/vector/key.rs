@@ -17,15 +17,16 @@ use zeroize::Zeroizing;
 fn small(degree: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Zeroizing<Vec<i64>> {
     const BITS: usize = 2 * HALF_VARIANCE;
     const MASK: u64 = (1 << BITS) - 1;
-    let mut draw = || {
-        let word = rng.next_u64();
+    let draw = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
         i64::from((word & MASK).count_ones()) - i64::from(((word >> BITS) & MASK).count_ones())
     };
-    let mut sum: Zeroizing<Vec<i64>> = Zeroizing::new((0..degree).map(|_| draw()).collect());
-    for value in sum.iter_mut() {
-        *value = value.saturating_add(draw());
-    }
-    sum
+    // All at once: the system's generator takes a call into the kernel each time.
+    let mut drawn = Zeroizing::new(vec![0u8; degree.saturating_mul(16)]);
+    rng.fill_bytes(&mut drawn);
+    let (words, _) = drawn.as_chunks::<8>();
+    let (first, second) = words.split_at_checked(degree).unwrap_or_default();
+    Zeroizing::new(first.iter().zip(second).map(|(a, b)| draw(a).saturating_add(draw(b))).collect())
 }
 
 /// A small integer modulo a prime, in constant time.
