@@ -1,7 +1,8 @@
 //! `cargo xtask fuzz`: the fuzz targets under libFuzzer, or blind changes to their corpora where no fuzzer is installed.
 
-use crate::shell::{cargo, has, root, step, target_dir, tool};
+use crate::shell::{cargo, has, root, step, step_aside, target_dir, tool};
 use std::process::Command;
+use std::sync::Mutex;
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut seconds = 60u32;
@@ -34,33 +35,49 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if !nightly {
         println!("no nightly compiler: fuzzing without the address sanitizer");
     }
-    let limit = format!("-max_total_time={seconds}");
-    for target in targets {
-        let corpus = target_dir().join("fuzz/corpus").join(&target);
-        std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
-        let seeds = root().join("fuzz/corpus").join(&target);
+    let fuzzer = |verb: &str| {
         let mut command = if nightly && !active { Command::new("rustup") } else { Command::new(&program) };
         if nightly && !active {
             command.args(["run", "nightly"]).arg(&program).env_remove("CARGO").env_remove("RUSTC");
         }
         // `--release` leaves debug assertions to the profile, which has them in our crates alone.
-        command.args(["fuzz", "run", "--release", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]).current_dir(root());
+        command.args(["fuzz", verb, "--release", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]).current_dir(root());
         command.env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
         // Many programs are linked; optimising across crates at each would take longer than fuzzing them.
         command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_TARGET_DIR", target_dir().join("fuzz"));
         if !nightly {
             command.args(["--sanitizer", "none"]);
         }
-        command.arg(&target).arg(&corpus).arg(&seeds).args([
-            "--",
-            &limit,
-            "-max_len=65536",
-            "-rss_limit_mb=2048",
-            "-timeout=60",
-        ]);
-        step(&format!("fuzz {target} for {seconds} s"), &mut command)?;
-    }
-    Ok(())
+        command
+    };
+    step("build of the fuzz targets", &mut fuzzer("build"))?;
+    let fuzz = |target: &str| {
+        let corpus = target_dir().join("fuzz/corpus").join(target);
+        std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
+        let mut command = fuzzer("run");
+        command.arg(target).arg(&corpus).arg(root().join("fuzz/corpus").join(target));
+        command.args(["--", &format!("-max_total_time={seconds}"), "-print_final_stats=1"]);
+        command.args(["-max_len=65536", "-rss_limit_mb=2048", "-timeout=60"]);
+        step_aside(&format!("fuzz {target} for {seconds} s"), &mut command)
+    };
+    // One on each core. What one finds is told at the end; the others go on.
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let (left, failed) = (Mutex::new(targets.iter()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                // The lock is not held while a target runs.
+                let next = || left.lock().ok()?.next();
+                while let Some(target) = next() {
+                    if let (Err(why), Ok(mut failed)) = (fuzz(target), failed.lock()) {
+                        failed.push(why);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().map_err(|e| e.to_string())?;
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }
 
 /// The targets are the files in `fuzz/targets`.
