@@ -6,6 +6,7 @@ use crate::signed::Content;
 use crate::{Accusation, Committee, Culprit, Equivocation, MAX_MEMBERS, MemberId, Misdeed, ProtocolError, Signed};
 use mediveil_codec::{DecodeError, Decoder, Encoder, ObjectType, Timestamp};
 use mediveil_seal::identity::Identity;
+use std::collections::HashMap;
 
 /// A message of one of the three rounds.
 pub trait Message: Content {
@@ -180,7 +181,12 @@ impl<'a, T: Message> Board<'a, T> {
         if !self.cut_off.verify(plan.committee().convenor()) {
             return Err(ProtocolError::CutOff("the signature does not verify"));
         }
-        let posted: std::collections::HashMap<_, _> = self.messages.iter().map(|m| (m.digest(), m)).collect();
+        // A digest is that of what is said. Anybody can post what a member said with another signature, and that must not hide
+        // the member's own copy.
+        let mut posted: HashMap<&[u8; 32], Vec<&'a Signed<T>>> = HashMap::new();
+        for message in self.messages {
+            posted.entry(message.digest()).or_default().push(message);
+        }
         let scope = scope(&plan.session(), T::ROUND);
         let mut messages = Vec::with_capacity(cut_off.entries.len());
         let mut accusations = Vec::new();
@@ -188,15 +194,13 @@ impl<'a, T: Message> Board<'a, T> {
             messages.push(match entry {
                 Entry::Silent => None,
                 Entry::Posted(digest) => {
-                    let message = *posted.get(digest).ok_or(ProtocolError::Missing(T::culprit(id)))?;
-                    let content = message.content();
+                    let copies = posted.get(digest).map(Vec::as_slice).unwrap_or_default();
+                    let content = copies.first().ok_or(ProtocolError::Missing(T::culprit(id)))?.content();
                     if content.author() != id.get() || *content.session() != plan.session() {
                         return Err(ProtocolError::CutOff("it lists a message of another member or session"));
                     }
-                    if !message.verify(author.verifying_key()) {
-                        return Err(ProtocolError::Damaged(T::culprit(id)));
-                    }
-                    Some(message)
+                    let own = copies.iter().find(|copy| copy.verify(author.verifying_key()));
+                    Some(*own.ok_or(ProtocolError::Damaged(T::culprit(id)))?)
                 }
                 Entry::Equivocated(proof) => {
                     if proof.author != id || !proof.verify::<T>(&scope, author.verifying_key()) {

@@ -447,7 +447,12 @@ fn a_cut_off_is_bound_to_session_round_members_and_their_signatures() {
     // A message whose content is right and whose signature is not.
     let unsigned = Signed::new(messages[0].content().clone(), &people[1]);
     let damaged = Err(ProtocolError::Damaged(Culprit::Dealer(id(1))));
-    assert_eq!(judge(session, 1, &entries, &[&[unsigned], &messages[1..]].concat(), 0), damaged);
+    let only = [std::slice::from_ref(&unsigned), &messages[1..]].concat();
+    assert_eq!(judge(session, 1, &entries, &only, 0), damaged);
+    // Whoever posts that beside the member's own, before or after it, hides nothing.
+    for both in [[&[unsigned.clone()], &messages[..]].concat(), [&messages[..], &[unsigned]].concat()] {
+        assert_eq!(judge(session, 1, &entries, &both, 0), Ok(vec![]));
+    }
     // A proof against another member, and one that its maker signed in the member's name.
     let why = "it calls a member double-tongued without proof";
     let second = stage.enrolments.deal(&people[1], None, &mut rng).unwrap();
