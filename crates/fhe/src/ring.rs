@@ -40,8 +40,12 @@ pub(crate) fn residues(poly: &Poly) -> Zeroizing<Vec<u64>> {
 
 /// Packs residues in the power basis.
 pub(crate) fn pack_residues(residues: &[u64], context: &Context, degree: usize) -> Vec<u8> {
-    let rows = residues.chunks_exact(degree).zip(context.moduli_operators());
-    rows.flat_map(|(row, q)| q.serialize_vec(row)).collect()
+    let length = context.moduli_operators().iter().map(|q| q.serialization_length(degree)).sum();
+    let mut out = Vec::with_capacity(length);
+    for (row, q) in residues.chunks_exact(degree).zip(context.moduli_operators()) {
+        out.extend_from_slice(&q.serialize_vec(row));
+    }
+    out
 }
 
 /// Reads what [`pack_residues`] wrote; `None` unless each coefficient is below its prime and the length is right.
