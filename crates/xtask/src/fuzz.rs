@@ -1,6 +1,6 @@
 //! `cargo xtask fuzz`: the fuzz targets under libFuzzer, or blind changes to their corpora where no fuzzer is installed.
 
-use crate::shell::{cargo, has, root, step, step_aside, target_dir, tool};
+use crate::shell::{cargo, has, root, step, target_dir, tool};
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -56,10 +56,29 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
         let mut command = fuzzer("run");
         command.arg(target).arg(&corpus).arg(root().join("fuzz/corpus").join(target));
-        command.args(["--", &format!("-max_total_time={seconds}"), "-print_final_stats=1"]);
+        command.args(["--", &format!("-max_total_time={seconds}"), "-print_final_stats=1", "-print_funcs=0"]);
         command.args(["-max_len=65536", "-rss_limit_mb=2048", "-timeout=60"]);
-        step_aside(&format!("fuzz {target} for {seconds} s"), &mut command)
+        let output = command.output().map_err(|e| format!("{target}: cannot start {command:?}: {e}"))?;
+        let log = target_dir().join("fuzz").join(format!("{target}.log"));
+        let said = [output.stdout, output.stderr].concat();
+        std::fs::write(&log, &said).map_err(|e| format!("{}: {e}", log.display()))?;
+        let said = String::from_utf8_lossy(&said);
+        if output.status.success() {
+            let stat =
+                |name| said.lines().find_map(|line| line.strip_prefix("stat::")?.strip_prefix(name)).unwrap_or("?");
+            println!(
+                "{target:<18} {:>10} inputs, {:>5} of them new",
+                stat("number_of_executed_units:").trim(),
+                stat("new_units_added:").trim()
+            );
+            return Ok(());
+        }
+        let mut end: Vec<&str> = said.lines().rev().take(60).collect();
+        end.reverse();
+        println!("{}", end.join("\n"));
+        Err(format!("{target} failed ({}): all that it said is in {}", output.status, log.display()))
     };
+    println!("\n== {} targets, {seconds} s each", targets.len());
     // One on each core. What one finds is told at the end; the others go on.
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let (left, failed) = (Mutex::new(targets.iter()), Mutex::new(Vec::new()));
