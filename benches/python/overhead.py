@@ -29,7 +29,7 @@ import numpy as np
 Side = Callable[[], float]
 MIB64 = 64 << 20
 # Never fewer rounds than this, however long they take.
-ROUNDS = 5
+ROUNDS = 9
 
 
 def timed(work: Callable[[], Any]) -> float:
