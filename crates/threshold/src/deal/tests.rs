@@ -450,7 +450,10 @@ fn a_cut_off_is_bound_to_session_round_members_and_their_signatures() {
     let only = [std::slice::from_ref(&unsigned), &messages[1..]].concat();
     assert_eq!(judge(session, 1, &entries, &only, 0), damaged);
     // Whoever posts that beside the member's own, before or after it, hides nothing.
-    for both in [[&[unsigned.clone()], &messages[..]].concat(), [&messages[..], &[unsigned]].concat()] {
+    for both in [
+        [std::slice::from_ref(&unsigned), &messages[..]].concat(),
+        [&messages[..], std::slice::from_ref(&unsigned)].concat(),
+    ] {
         assert_eq!(judge(session, 1, &entries, &both, 0), Ok(vec![]));
     }
     // A proof against another member, and one that its maker signed in the member's name.
