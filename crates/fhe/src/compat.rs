@@ -4,25 +4,27 @@ use crate::security::VARIANCE;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// A borrowed generator of today's traits under yesterday's.
-///
-/// `fhe` asks for a word at a time, for each of which the system's generator would be called in the kernel: that took longer than
-/// all arithmetic of an encryption. So the words of the small polynomials to come are drawn together, and are the same words.
+/// So many little-endian words of 64 bits, drawn in one call: the system's generator takes a call into the kernel each time, and
+/// a word at a time that takes longer than all arithmetic of an encryption. They are the words that single draws would give.
+pub(crate) fn words(count: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Zeroizing<Vec<[u8; 8]>> {
+    let mut words = Zeroizing::new(vec![[0; 8]; count]);
+    rng.fill_bytes(words.as_flattened_mut());
+    words
+}
+
+/// A borrowed generator of today's traits under yesterday's. `fhe` asks for a word at a time; those of the small polynomials to
+/// come are drawn together.
 pub(crate) struct Drawn<'a, R: ?Sized> {
-    ahead: Zeroizing<Vec<u8>>,
+    ahead: Zeroizing<Vec<[u8; 8]>>,
     used: usize,
     then: &'a mut R,
 }
 
-const WORD: usize = 8;
-
 impl<'a, R: CryptoRng + ?Sized> Drawn<'a, R> {
     /// For so many small polynomials of this degree: each takes `4 VARIANCE` bits a coefficient.
     pub(crate) fn for_small(polynomials: usize, degree: usize, rng: &'a mut R) -> Self {
-        let words = degree.saturating_mul(4 * VARIANCE).div_ceil(8 * WORD);
-        let mut ahead = Zeroizing::new(vec![0; polynomials.saturating_mul(words).saturating_mul(WORD)]);
-        rng.fill_bytes(&mut ahead);
-        Self { ahead, used: 0, then: rng }
+        let each = degree.saturating_mul(4 * VARIANCE).div_ceil(64);
+        Self { ahead: words(polynomials.saturating_mul(each), rng), used: 0, then: rng }
     }
 }
 
@@ -32,13 +34,9 @@ impl<R: CryptoRng + ?Sized> rand_core_09::RngCore for Drawn<'_, R> {
     }
 
     fn next_u64(&mut self) -> u64 {
-        match self.ahead.get(self.used..).and_then(|left| left.first_chunk::<WORD>()) {
-            Some(word) => {
-                self.used = self.used.saturating_add(WORD);
-                u64::from_le_bytes(*word)
-            }
-            None => self.then.next_u64(),
-        }
+        let Some(word) = self.ahead.get(self.used) else { return self.then.next_u64() };
+        self.used = self.used.saturating_add(1);
+        u64::from_le_bytes(*word)
     }
 
     fn fill_bytes(&mut self, dst: &mut [u8]) {

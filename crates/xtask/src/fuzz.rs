@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the fuzz targets under libFuzzer, or blind changes to their corpora where no fuzzer is installed.
+//! `cargo xtask fuzz`: the fuzz targets under libFuzzer, or blind changes to their corpora where no fuzzer can be had.
 
 use crate::shell::{cargo, has, root, step, target_dir, tool};
 use std::process::Command;
@@ -36,10 +36,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         println!("no nightly compiler: fuzzing without the address sanitizer");
     }
     let fuzzer = |verb: &str| {
-        let mut command = if nightly && !active { Command::new("rustup") } else { Command::new(&program) };
-        if nightly && !active {
+        let mut command = if nightly && !active {
+            let mut command = Command::new("rustup");
             command.args(["run", "nightly"]).arg(&program).env_remove("CARGO").env_remove("RUSTC");
-        }
+            command
+        } else {
+            Command::new(&program)
+        };
         // `--release` leaves debug assertions to the profile, which has them in our crates alone.
         command.args(["fuzz", verb, "--release", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]).current_dir(root());
         command.env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");

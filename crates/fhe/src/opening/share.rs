@@ -3,6 +3,7 @@
 //! Rows are prime-major: for each ciphertext prime, one residue a released coefficient.
 
 use crate::ciphertext::Ciphertext;
+use crate::compat;
 use crate::key::Terms;
 use crate::noise::{Noise, OpeningBudget};
 use crate::parameters::Parameters;
@@ -97,10 +98,7 @@ fn smudging(bits: u64, width: usize, moduli: &[Modulus], rng: &mut (impl CryptoR
         .map(|q| reduce(q, &mut std::iter::once(top).chain(std::iter::repeat_n(0, words.saturating_sub(1)))))
         .collect();
     let mut out = Zeroizing::new(vec![0; width.saturating_mul(moduli.len())]);
-    // All at once: the system's generator takes a call into the kernel each time.
-    let mut drawn = Zeroizing::new(vec![0u8; width.saturating_mul(words).saturating_mul(8)]);
-    rng.fill_bytes(&mut drawn);
-    let (drawn, _) = drawn.as_chunks::<8>();
+    let drawn = compat::words(width.saturating_mul(words), rng);
     let mut integer = Zeroizing::new(vec![0u64; words]);
     for (column, drawn) in drawn.chunks_exact(words).enumerate() {
         for (word, bytes) in integer.iter_mut().zip(drawn) {

@@ -1,5 +1,6 @@
 //! One contributor's side: a key for one vector, its shares, and the vector under it.
 
+use crate::compat;
 use crate::ring;
 use crate::shamir::evaluate;
 use crate::vector::parameters::{HALF_VARIANCE, is_degree, pack, packed_len, unpack};
@@ -21,10 +22,7 @@ fn small(degree: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Zeroizing<Vec<i6
         let word = u64::from_le_bytes(*word);
         i64::from((word & MASK).count_ones()) - i64::from(((word >> BITS) & MASK).count_ones())
     };
-    // All at once: the system's generator takes a call into the kernel each time.
-    let mut drawn = Zeroizing::new(vec![0u8; degree.saturating_mul(16)]);
-    rng.fill_bytes(&mut drawn);
-    let (words, _) = drawn.as_chunks::<8>();
+    let words = compat::words(degree.saturating_mul(2), rng);
     let (first, second) = words.split_at_checked(degree).unwrap_or_default();
     Zeroizing::new(first.iter().zip(second).map(|(a, b)| draw(a).saturating_add(draw(b))).collect())
 }
